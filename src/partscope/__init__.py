@@ -1,0 +1,79 @@
+"""Which object parts does a CNN use, where, and how much of its decision rests on them?
+
+Names load on first use, so that ``partscope --help`` needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from partscope.errors import DataError, DivergedError, PartscopeError, PerformerError, RunError, SettingsError
+from partscope.settings import (
+    CacheSettings,
+    DataSettings,
+    DiagnoseSettings,
+    ExplainerSettings,
+    FitSettings,
+    Job,
+    PerformerSettings,
+    resolve,
+)
+from partscope.version import __version__
+
+if TYPE_CHECKING:
+    from partscope.data import PhotoSet, Sample, load_photos
+    from partscope.nets import Explainer
+    from partscope.performers import Features, Performer
+    from partscope.report import write_report
+    from partscope.run import Event, diagnose, fit
+
+_LATER = {
+    "Event": "partscope.run",
+    "Explainer": "partscope.nets",
+    "Features": "partscope.performers",
+    "Performer": "partscope.performers",
+    "PhotoSet": "partscope.data",
+    "Sample": "partscope.data",
+    "diagnose": "partscope.run",
+    "fit": "partscope.run",
+    "load_photos": "partscope.data",
+    "write_report": "partscope.report",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'partscope' has no attribute '{name}'")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+__all__ = [
+    "CacheSettings",
+    "DataError",
+    "DataSettings",
+    "DiagnoseSettings",
+    "DivergedError",
+    "Event",
+    "Explainer",
+    "ExplainerSettings",
+    "Features",
+    "FitSettings",
+    "Job",
+    "PartscopeError",
+    "Performer",
+    "PerformerError",
+    "PerformerSettings",
+    "PhotoSet",
+    "RunError",
+    "Sample",
+    "SettingsError",
+    "__version__",
+    "diagnose",
+    "fit",
+    "load_photos",
+    "resolve",
+    "write_report",
+]

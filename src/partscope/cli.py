@@ -1,0 +1,279 @@
+"""The command line: the only place that prints or ends the process. Loads no torch until a job starts."""
+
+import argparse
+import difflib
+import json
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace, set_parsing_settings
+
+from partscope.errors import PartscopeError, SettingsError
+from partscope.settings import Job, resolve
+
+if TYPE_CHECKING:
+    from partscope.run import Event
+
+SUMMARY = """usage: partscope COMMAND ...
+
+Which object parts does a CNN use, where, and how much of its decision rests on them?
+
+commands:
+  demo                  the whole job on drawn creatures, in about a minute: start here
+  fit CONFIG --out DIR  learn an explainer for a network, diagnose it, write the report; resumes DIR
+  diagnose DIR          measure a fitted run again, here or on another machine
+  report DIR            write report.html from a run's diagnosis again
+  taps NAME             list the layers of a network that can be explained, with their shapes
+
+`partscope COMMAND --help` explains every setting.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; returns its exit code: 0, 1 for a failure told in three lines, 130 if interrupted."""
+    commands: dict[str, Callable[[list[str]], None]] = {
+        "demo": _demo,
+        "fit": _fit,
+        "diagnose": _diagnose,
+        "report": _report,
+        "taps": _taps,
+    }
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(SUMMARY, end="")
+        return 0
+    if arguments[0] == "--version":
+        from partscope.version import __version__
+
+        print(f"partscope {__version__}")
+        return 0
+    try:
+        if arguments[0] not in commands:
+            raise SettingsError(
+                "reading the command",
+                f"there is no command '{arguments[0]}'",
+                f"use one of {', '.join(commands)}; `partscope --help` explains them",
+            )
+        commands[arguments[0]](list(arguments[1:]))
+    except PartscopeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes from the last saved state", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser(command: str, about: str) -> ArgumentParser:
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    return ArgumentParser(
+        prog=f"partscope {command}", description=about, exit_on_error=False, allow_abbrev=False
+    )
+
+
+def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    doing = f"reading the arguments of `{parser.prog}`"
+    try:
+        return parser.parse_args(arguments)
+    except (argparse.ArgumentError, TypeError, ValueError, OSError) as error:
+        text = " ".join(str(error).split())
+        known = [o for a in parser._actions for o in a.option_strings]
+        unknown = next((a.split("=")[0] for a in arguments if a.startswith("--") and a.split("=")[0] not in known), "")
+        near = difflib.get_close_matches(unknown, known, 1, 0.0) if unknown else []
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise SettingsError(doing, text, f"{hint}`{parser.prog} --help` explains every setting") from error
+
+
+def _with_job(parser: ArgumentParser) -> None:
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings")
+    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
+    parser.add_class_arguments(Job, None)
+
+
+def _job(parser: ArgumentParser, parsed: Namespace) -> Job:
+    made = parser.instantiate(parsed)
+    return resolve(
+        Job(
+            data=made.data,
+            performer=made.performer,
+            explainer=made.explainer,
+            fit=made.fit,
+            diagnose=made.diagnose,
+            cache=made.cache,
+        )
+    )
+
+
+def _demo(arguments: list[str]) -> None:
+    parser = _parser("demo", "Fits, diagnoses and reports on drawn creatures whose parts are known exactly.")
+    parser.add_argument("--out", type=str, default="partscope-demo", help="run folder")
+    parsed = _parse(parser, arguments)
+    _carry_out(resolve(Job()), Path(parsed.out))
+
+
+def _fit(arguments: list[str]) -> None:
+    parser = _parser("fit", "Learns an explainer, diagnoses it and writes the report; resumes what is there.")
+    _with_job(parser)
+    if arguments and not arguments[0].startswith("-"):
+        _need_file(arguments[0])
+        arguments = ["--config", *arguments]
+    parsed = _parse(parser, arguments)
+    if parsed.out is None:
+        raise SettingsError("starting `partscope fit`", "no run folder", "give one with --out DIR")
+    _carry_out(_job(parser, parsed), Path(parsed.out))
+
+
+def _need_file(name: str) -> None:
+    if not Path(name).is_file():
+        raise SettingsError(
+            "reading the settings", f"there is no file '{name}'", "give a YAML file, or settings as --fit.epochs 3"
+        )
+
+
+def _carry_out(job: Job, out: Path) -> None:
+    from partscope.run import fit
+
+    report = _follow(fit(job, out))
+    _print_summary(out)
+    print(f"report: {report}")
+
+
+def _diagnose(arguments: list[str]) -> None:
+    from partscope.run import diagnose, read_job
+    from partscope.report import write_report
+
+    parser = _parser("diagnose", "Measures a fitted run again; weights and images must be those of the fit.")
+    parser.add_argument("folder", type=str, help="run folder")
+    parser.add_argument("--data.root", dest="root", type=str, default=None, help="folder of the data sets, if moved")
+    parser.add_argument("--performer.weights", dest="weights", type=str, default=None, help="weights, if moved")
+    parsed = _parse(parser, arguments)
+    folder = Path(parsed.folder)
+    job = read_job(folder)
+    if parsed.root is not None:
+        job = replace(job, data=replace(job.data, root=parsed.root))
+    if parsed.weights is not None:
+        job = replace(job, performer=replace(job.performer, weights=parsed.weights))
+    _follow(diagnose(folder, job=job))
+    report = write_report(folder)
+    _print_summary(folder)
+    print(f"report: {report}")
+
+
+def _report(arguments: list[str]) -> None:
+    from partscope.report import write_report
+
+    parser = _parser("report", "Writes report.html from a run's diagnosis again.")
+    parser.add_argument("folder", type=str, help="run folder")
+    print(f"report: {write_report(Path(_parse(parser, arguments).folder))}")
+
+
+def _taps(arguments: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from partscope.performers import CATALOGUE, list_taps
+
+    parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
+    parser.add_argument("name", nargs="?", default=None, help="a catalogue name; none lists the catalogue")
+    name = _parse(parser, arguments).name
+    if name is None:
+        print("\n".join(CATALOGUE))
+        return
+    table = Table("layer", "kind", "output shape", "can be tapped", title=f"{name}: layers on the way to the scores")
+    for row in list_taps(name):
+        shape = " x ".join(str(s) for s in row.shape)
+        table.add_row(row.name, row.kind, shape, "yes" if row.tappable else f"no: {row.why}")
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+@contextmanager
+def _stop_between_steps() -> Iterator[list[bool]]:
+    """Turns the first Ctrl-C into a flag, so that a step ends before the state is saved."""
+    asked: list[bool] = []
+
+    def note(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _follow(events: "Generator[Event, None, Path]") -> Path:
+    """Shows a job's progress to its end and returns the path that it made."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[facts]}"),
+    )
+    with _stop_between_steps() as asked, Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        stage, task = "", None
+        try:
+            while True:
+                event = next(events)
+                if asked:
+                    events.close()
+                    raise KeyboardInterrupt
+                if event.stage != stage or task is None:
+                    stage = event.stage
+                    task = bars.add_task(stage, total=event.total, facts="")
+                    if not console.is_terminal:
+                        console.print(f"{stage} ...")
+                facts = _facts(event)
+                bars.update(task, completed=event.done, total=event.total, facts=facts)
+                if not console.is_terminal and event.record and event.done % max(1, event.total // 10) == 0:
+                    console.print(f"  step {event.done}/{event.total}: {facts}")
+        except StopIteration as end:
+            path: Path = end.value
+            return path
+
+
+def _facts(event: "Event") -> str:
+    if event.record is None:
+        return ""
+    fvu = " ".join(f"{v:.3f}" for v in event.record.fvu)
+    rate = event.record.images_per_second
+    return f"loss {event.record.loss:.3f}  p {event.record.p:.3f}  FVU {fvu}  {rate:.0f} images/s"
+
+
+def _print_summary(folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    found = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
+    table = Table("", "value", "95 % interval", "n", title="diagnosis")
+
+    def row(name: str, number: dict[str, Any], scale: float = 1.0, unit: str = "") -> None:
+        shown = ["-" if number[k] is None else f"{number[k] * scale:.3f}{unit}" for k in ("value", "low", "high")]
+        table.add_row(name, shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]))
+
+    row("p (a gate, not a share of information)", found["p"])
+    fidelity = found["fidelity"]
+    if "performer" in fidelity:
+        row("error of the performer", fidelity["performer"]["error"])
+    for variant in ("full", "parts_only", "ordinary_only"):
+        name = variant.replace("_", " ")
+        row(f"{fidelity['measure']}, {name}", fidelity[variant][fidelity["measure"]])
+        row(f"FVU of {fidelity['targets'][-1]}, {name}", fidelity[variant]["fvu"][-1])
+    for key, number in found.get("location_instability", {}).get("released", {}).items():
+        row(f"location instability, {key.replace('_', ' ')}", number)
+    for layer in ("explainer", "top_conv", "landmarks"):
+        if layer in found["diversity"]:
+            row(f"spread of part locations, {layer.replace('_', ' ')}", found["diversity"][layer]["spread"])
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    for warning in found["warnings"]:
+        print(f"note: {warning}")

@@ -1,0 +1,273 @@
+"""Everything measured, as the content of ``diagnosis.json``."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from partscope.diagnosis.fidelity import fidelity
+from partscope.diagnosis.number import Number, interval, mean_number, resample
+from partscope.diagnosis.observe import Observation, Peaks, observe
+from partscope.diagnosis.parts import (
+    Assignment,
+    assign,
+    contribution_shares,
+    mean_strength,
+    silent_share,
+    wander,
+)
+from partscope.diagnosis.stability import Truth, diversity, instability, nulls
+from partscope.maths import landmark_spread, nearest_landmark_r2, unit_points
+from partscope.nets import Explainer
+from partscope.performers import Performer
+from partscope.settings import DiagnoseSettings
+from partscope.training.features import FeatureStore
+from partscope.training.labels import Labels
+
+FORMAT = 1
+COLLAPSE = 0.6
+
+
+class Subject(NamedTuple):
+    """What is diagnosed: an explainer on its performer's features of the test images."""
+
+    explainer: Explainer
+    performer: Performer
+    store: FeatureStore
+    labels: Labels
+    """Categories of the test images."""
+    right: Int[Tensor, " n"] | None
+    """Score index that is right for each image; None measures disagreement with the performer."""
+    truth: Truth | None
+    train_counts: list[int]
+    """Training images of each category."""
+
+
+class Diagnosed(NamedTuple):
+    """A diagnosis and what it was computed from."""
+
+    content: dict[str, Any]
+    seen: Observation
+    assignment: Assignment
+    contribution: Float[Tensor, " f"]
+
+
+def diagnose_subject(subject: Subject, settings: DiagnoseSettings) -> Iterator[int | Diagnosed]:
+    """Measures everything on the test images.
+
+    Yields:
+        Images done so far, and last the diagnosis.
+    """
+    answers = subject.right if subject.right is not None else torch.full((len(subject.store),), -1)
+    seen: Observation | None = None
+    for event in observe(subject.explainer, subject.performer, subject.store, answers):
+        if isinstance(event, int):
+            yield event
+        else:
+            seen = event
+    assert seen is not None
+    yield measure(subject, seen, settings)
+
+
+def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> Diagnosed:
+    """Computes every number from what was seen."""
+    labels, performer = subject.labels, subject.performer
+    owned = labels.category >= 0
+    side = performer.input_size
+    diagonal = math.hypot(side, side)
+    counts = resample(len(subject.store), settings.resamples)
+    layers = {"explainer": seen.explainer, "top_conv": seen.top_conv, "tap": seen.tap}
+    assigned = {name: assign(peaks, labels.category, labels.owners) for name, peaks in layers.items()}
+    mine = assigned["explainer"]
+    shares = contribution_shares(seen.contribution, owned)
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "p": _p(subject, seen, counts).as_json(),
+        "fidelity": fidelity(seen, subject.right, performer.target_names, counts),
+    }
+    absent: dict[str, str] = {}
+    deviation: Tensor | None = None
+    truth = subject.truth
+    if truth is not None and bool(truth.present.any()):
+        content["location_instability"], deviation = _stability(
+            subject, truth, layers, assigned, settings, diagonal, counts
+        )
+    else:
+        absent["location_instability"] = "the images carry no landmarks, so nothing says where parts really are"
+        absent["diversity.landmarks"] = "the images carry no landmarks"
+        truth = None
+    content["diversity"] = _diversity(layers, assigned, truth, owned, diagonal, counts)
+    content["filters"] = _filters(subject, seen, mine, truth, deviation, shares, diagonal)
+    content["counts"] = _counts(subject, mine, owned)
+    content["categories"] = _categories(subject, mine)
+    if subject.right is None:
+        absent["fidelity.performer"] = "no labels match the performer's scores: disagreement stands for error"
+    if not bool(torch.isfinite(shares).all()):
+        absent["filters.contribution"] = "the part track's contributions to the scores do not add up to more than 0"
+    content["absent"] = absent
+    content["warnings"] = _warnings(content)
+    content["performer"] = performer.describe()
+    content["crop"] = {"height": side, "width": side, "diagonal_px": diagonal}
+    return Diagnosed(content, seen, mine, shares)
+
+
+def _p(subject: Subject, seen: Observation, counts: Tensor) -> Number:
+    """p with the interval of the magnitude share realised on the test images' objects."""
+    objects = subject.labels.category >= 0
+    objects = objects if bool(objects.any()) else torch.ones_like(objects)
+    above, below = (seen.through_parts * objects).double(), (seen.through_all * objects).double()
+    weights = counts.double()
+    replicates = (weights @ above) / (weights @ below)
+    return interval(float(subject.explainer.p), replicates, int(objects.sum()), least=0.0, most=1.0)
+
+
+def _stability(
+    subject: Subject,
+    truth: Truth,
+    layers: dict[str, Peaks],
+    assigned: dict[str, Assignment],
+    settings: DiagnoseSettings,
+    diagonal: float,
+    counts: Tensor,
+) -> tuple[dict[str, Any], Tensor]:
+    chosen = truth.only(settings.landmarks or truth.names)
+    field = subject.performer.field
+    units = torch.arange(layers["tap"].units)
+    size = (subject.performer.input_size,) * 2
+    grid = unit_points(units, subject.store.rows([0]).tap.shape[3], field, field)
+    categories = assigned["explainer"].category
+    filters_of = torch.bincount(categories[categories >= 0], minlength=len(subject.labels.names))
+    result: dict[str, Any] = {"landmarks": list(chosen.names)}
+    deviation = torch.empty(0)
+    for protocol, top in (("released", settings.top_images), ("all", None)):
+        numbers: dict[str, Number] = {}
+        for name, peaks in layers.items():
+            numbers[name], single = instability(peaks, assigned[name].valid, chosen, diagonal, top, counts)
+            if name == "explainer" and protocol == "released":
+                deviation = single
+        numbers |= nulls(chosen, subject.labels.category, filters_of, grid, size, top, counts)
+        result[protocol] = {name: number.as_json() for name, number in numbers.items()}
+    return result, deviation
+
+
+def _diversity(
+    layers: dict[str, Peaks],
+    assigned: dict[str, Assignment],
+    truth: Truth | None,
+    owned: Bool[Tensor, " n"],
+    diagonal: float,
+    counts: Tensor,
+) -> dict[str, Any]:
+    found = {name: diversity(layers[name], assigned[name], diagonal, counts) for name in ("explainer", "top_conv")}
+    result: dict[str, Any] = {
+        name: {key: number.as_json() for key, number in numbers.items()} for name, numbers in found.items()
+    }
+    yardstick = found["top_conv"]["spread"].value
+    if truth is not None:
+        spread = landmark_spread(truth.landmarks, truth.present) / diagonal
+        landmarks = mean_number(spread.where(owned, torch.nan), counts, least=0.0)
+        result["landmarks"] = {"spread": landmarks.as_json()}
+        yardstick = landmarks.value
+    own = found["explainer"]["spread"].value
+    result["collapsed"] = not (math.isfinite(own) and own >= COLLAPSE * yardstick)
+    return result
+
+
+def _filters(
+    subject: Subject,
+    seen: Observation,
+    mine: Assignment,
+    truth: Truth | None,
+    deviation: Tensor | None,
+    shares: Tensor,
+    diagonal: float,
+) -> list[dict[str, Any]]:
+    strength, silent, wandering = (
+        mean_strength(seen.explainer, mine), silent_share(mine), wander(seen.explainer, mine) / diagonal,
+    )
+    nearest = (
+        None
+        if truth is None
+        else nearest_landmark_r2(seen.explainer.points, mine.valid, truth.landmarks, truth.present)
+    )
+    rows = []
+    for f in range(len(mine.category)):
+        owner = int(mine.category[f])
+        r2 = None if nearest is None else _finite(nearest[1][f])
+        rows.append(
+            {
+                "filter": f,
+                "category": subject.labels.names[owner] if owner >= 0 else None,
+                "strength": _finite(strength[f]),
+                "silent_share": _finite(silent[f]),
+                "dead": bool(mine.dead[f]),
+                "spread": _finite(wandering[f]),
+                "best_landmark": None if truth is None or nearest is None or r2 is None else truth.names[int(nearest[0][f])],
+                "best_landmark_r2": r2,
+                "instability": None if deviation is None else _finite(deviation[f]),
+                "contribution": _finite(shares[f]),
+            }
+        )
+    return rows
+
+
+def _counts(subject: Subject, mine: Assignment, owned: Bool[Tensor, " n"]) -> dict[str, Any]:
+    cases = int(mine.mine.sum())
+    return {
+        "train_images": sum(subject.train_counts),
+        "test_images": len(subject.store),
+        "test_objects": int(owned.sum()),
+        "test_negatives": int((~owned).sum()),
+        "filters": len(mine.category),
+        "dead_filters": int(mine.dead.sum()),
+        "silent_maps": _finite(1 - mine.valid.sum() / cases) if cases else None,
+        "left_out_filters": int((mine.valid.sum(0) < 2).sum()),
+    }
+
+
+def _categories(subject: Subject, mine: Assignment) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "train": subject.train_counts[c],
+            "test": int((subject.labels.category == c).sum()),
+            "filters": int((mine.category == c).sum()),
+        }
+        for c, name in enumerate(subject.labels.names)
+    ]
+
+
+def _warnings(content: dict[str, Any]) -> list[str]:
+    said = []
+    if content["diversity"]["collapsed"]:
+        own = content["diversity"]["explainer"]["spread"]["value"]
+        beside = content["diversity"].get("landmarks", content["diversity"]["top_conv"])["spread"]["value"]
+        whose = "the landmarks'" if "landmarks" in content["diversity"] else "the performer's top conv layer's"
+        said.append(
+            f"The filters have collapsed onto one place: their part locations spread over {_percent(own)} of the "
+            f"crop's diagonal, {whose} over {_percent(beside)}. A low location instability then means nothing."
+        )
+    parts = content["fidelity"]["parts_only"]["fvu"][-1]["value"]
+    if parts is not None and parts > 0.5:
+        said.append(
+            f"The part track alone loses {_percent(parts)} of the last target's variance: p says how much "
+            "magnitude passes through it, not how much information."
+        )
+    if content["counts"]["test_images"] < 100:
+        said.append(f"Only {content['counts']['test_images']} test images: intervals are wide and may be too narrow.")
+    dead = content["counts"]["dead_filters"]
+    if dead > 0.1 * content["counts"]["filters"]:
+        said.append(f"{dead} of {content['counts']['filters']} filters are silent on every image of their category.")
+    return said
+
+
+def _percent(value: float | None) -> str:
+    return "an unknown share" if value is None else f"{100 * value:.1f} %"
+
+
+def _finite(value: Tensor) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,74 @@
+"""The strongest images of the filters that matter most, with their maps: what the report draws."""
+
+import json
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from partscope.diagnosis.diagnose import Diagnosed, Subject
+from partscope.settings import DiagnoseSettings
+
+
+def choose_filters(found: Diagnosed, settings: DiagnoseSettings) -> list[int]:
+    """The living filters with the largest contributions, largest first."""
+    rank = found.contribution.nan_to_num(-torch.inf).where(~found.assignment.dead, -torch.inf)
+    order = rank.argsort(descending=True, stable=True)[: settings.gallery_filters]
+    return [int(f) for f in order if not bool(found.assignment.dead[f])]
+
+
+@torch.no_grad()
+def make_gallery(
+    subject: Subject,
+    found: Diagnosed,
+    images: Callable[[int], Tensor],
+    names: list[str],
+    settings: DiagnoseSettings,
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Collects images, part locations and maps.
+
+    Args:
+        subject: what was diagnosed.
+        found: the diagnosis.
+        images: returns test image i, (3, S, S) in [0, 1].
+        names: names of the test images.
+        settings: how many filters and images.
+
+    Returns:
+        Tensors and metadata of ``gallery.safetensors``.
+    """
+    filters = choose_filters(found, settings)
+    peaks, valid = found.seen.explainer, found.assignment.valid
+    wanted = min(settings.gallery_images, len(names))
+    score = peaks.score.where(valid, -torch.inf)
+    strongest = {f: score[:, f].argsort(descending=True, stable=True)[:wanted].tolist() for f in filters}
+    used = sorted({i for rows in strongest.values() for i in rows})
+    place = {i: k for k, i in enumerate(used)}
+    maps, raw = {}, {}
+    for start in range(0, len(used), 64):
+        rows = used[start : start + 64]
+        parts, _ = subject.explainer.encode(subject.store.rows(rows).tap.to(subject.explainer.w_p.device))
+        for k, i in enumerate(rows):
+            maps[i], raw[i] = parts.parts[k].cpu(), parts.second[k].cpu()
+    shots = [images(i) for i in used]
+    truth = subject.truth
+    count = len(truth.names) if truth else 0
+
+    def stacked(of: dict[int, Tensor]) -> Tensor:
+        return torch.stack([torch.stack([of[i][f] for i in strongest[f]]) for f in filters]).half()
+
+    tensors = {
+        "images": torch.stack([(s * 255).round().to(torch.uint8) for s in shots]),
+        "filters": torch.tensor(filters),
+        "image_index": torch.tensor([[place[i] for i in strongest[f]] for f in filters]),
+        "points": torch.stack([peaks.points[strongest[f], f] for f in filters]).float(),
+        "maps": stacked(maps),
+        "raw_maps": stacked(raw),
+        "landmarks": truth.landmarks[used] if truth else torch.zeros(len(used), count, 2),
+        "present": truth.present[used].to(torch.uint8) if truth else torch.zeros(len(used), count).byte(),
+    }
+    metadata = {
+        "names": json.dumps([names[i] for i in used]),
+        "landmark_names": json.dumps(list(truth.names) if truth else []),
+    }
+    return {k: v.contiguous() for k, v in tensors.items()}, metadata

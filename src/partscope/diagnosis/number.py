@@ -1,0 +1,100 @@
+"""Numbers with their count and interval."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Z95 = 1.959963984540054
+
+
+class Number(NamedTuple):
+    """A measured value, its 95 % interval and the number of cases behind it; nan where it has no value."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``{"value", "low", "high", "n"}``, null for what cannot be computed."""
+        shown = [v if math.isfinite(v) else None for v in (self.value, self.low, self.high)]
+        return {"value": shown[0], "low": shown[1], "high": shown[2], "n": self.n}
+
+
+def resample(images: int, resamples: int, seed: int = 0) -> Int[Tensor, "b n"]:
+    """How often each image appears in each bootstrap resample.
+
+    >>> resample(5, 3).sum(1).tolist()
+    [5, 5, 5]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(images, (resamples, images), generator=generator)
+    return torch.zeros(resamples, images, dtype=torch.int64).scatter_add_(1, drawn, torch.ones_like(drawn))
+
+
+def interval(
+    value: float, replicates: Float[Tensor, " b"], n: int, *, least: float = -math.inf, most: float = math.inf
+) -> Number:
+    """The 95 % interval from bootstrap replicates, re-centred on the estimate.
+
+    A resample holds an image several times, which shifts statistics such as a standard deviation; the
+    replicates' quantiles are therefore taken from their own mean and laid around the estimate.
+
+    Args:
+        value: the estimate on the images themselves.
+        replicates: the same on resampled images; nan ones are left out.
+        n: number of images behind it.
+        least: smallest possible value.
+        most: largest possible value.
+
+    >>> [round(v, 2) for v in interval(1.0, torch.linspace(2, 4, 101), 101)[:3]]
+    [1.0, 0.05, 1.95]
+    """
+    kept = replicates[torch.isfinite(replicates)].double()
+    if not math.isfinite(value) or len(kept) < 2:
+        return Number(value, math.nan, math.nan, n)
+    low, high = torch.quantile(kept - kept.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return Number(value, max(value + min(low, 0.0), least), min(value + max(high, 0.0), most), n)
+
+
+def mean_number(
+    values: Float[Tensor, " n"], counts: Int[Tensor, "b n"], *, least: float = -math.inf
+) -> Number:
+    """The mean of one value an image, nan ones left out, with its bootstrap interval."""
+    values = values.double()
+    known = torch.isfinite(values)
+    if not bool(known.any()):
+        return Number(math.nan, math.nan, math.nan, 0)
+    filled = values.where(known, torch.zeros_like(values))
+    weights = counts.double() * known
+    replicates = (weights @ filled) / weights.sum(1)
+    return interval(float(filled.sum() / known.sum()), replicates, int(known.sum()), least=least)
+
+
+def proportion(hits: int, n: int) -> Number:
+    """A proportion with Wilson's 95 % interval, which stays honest at 0 and 1.
+
+    >>> [round(v, 4) for v in proportion(0, 100)[:3]]
+    [0.0, 0.0, 0.037]
+    """
+    if n == 0:
+        return Number(math.nan, math.nan, math.nan, 0)
+    share = hits / n
+    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n * n))
+    return Number(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), n)
+
+
+def ratio_number(
+    above: Float[Tensor, " n"], below: Float[Tensor, " n"], counts: Int[Tensor, "b n"]
+) -> Number:
+    """A ratio of two sums over images (such as the FVU) with its bootstrap interval."""
+    above, below, weights = above.double(), below.double(), counts.double()
+    if float(below.sum()) <= 0:
+        return Number(math.nan, math.nan, math.nan, len(above))
+    return interval(
+        float(above.sum() / below.sum()), (weights @ above) / (weights @ below), len(above), least=0.0
+    )

@@ -1,0 +1,84 @@
+"""The paper's equations as pure functions of tensors."""
+
+from partscope.maths.diversity import (
+    NearestLandmark,
+    effective_locations,
+    landmark_spread,
+    nearest_landmark_r2,
+    peak_spread,
+)
+from partscope.maths.filter_gradient import (
+    centroid_templates,
+    paper_gradient,
+    released_gradient,
+    robust_gradient,
+)
+from partscope.maths.filter_loss import FilterLossTerms, filter_loss, filter_loss_terms, template_fit
+from partscope.maths.instability import (
+    LayerInstability,
+    layer_instability,
+    location_deviation,
+    location_instability,
+)
+from partscope.maths.location import PartLocation, part_location, unit_to_row_column
+from partscope.maths.magnitude import clamp_magnitude, magnitude, normalise
+from partscope.maths.mask import masked, part_mask
+from partscope.maths.mixing import blend, mix, mixing_loss, mixing_weight
+from partscope.maths.nulls import null_best_fixed, null_center, null_random
+from partscope.maths.objective import (
+    filter_strength,
+    map_gradient_norm,
+    paper_strength,
+    positive_norm,
+    reconstruction_loss,
+    reconstruction_scale,
+)
+from partscope.maths.receptive_field import ReceptiveField, conv_chain_field, unit_points
+from partscope.maths.template import part_templates, template_scale, template_side
+
+__all__ = [
+    "FilterLossTerms",
+    "LayerInstability",
+    "NearestLandmark",
+    "PartLocation",
+    "ReceptiveField",
+    "blend",
+    "centroid_templates",
+    "clamp_magnitude",
+    "conv_chain_field",
+    "effective_locations",
+    "filter_loss",
+    "filter_loss_terms",
+    "filter_strength",
+    "landmark_spread",
+    "layer_instability",
+    "location_deviation",
+    "location_instability",
+    "magnitude",
+    "map_gradient_norm",
+    "masked",
+    "mix",
+    "mixing_loss",
+    "mixing_weight",
+    "nearest_landmark_r2",
+    "normalise",
+    "null_best_fixed",
+    "null_center",
+    "null_random",
+    "paper_gradient",
+    "paper_strength",
+    "part_location",
+    "part_mask",
+    "part_templates",
+    "peak_spread",
+    "positive_norm",
+    "reconstruction_loss",
+    "reconstruction_scale",
+    "released_gradient",
+    "robust_gradient",
+    "template_fit",
+    "template_scale",
+    "template_side",
+    "unit_points",
+    "unit_to_row_column",
+]

@@ -1,0 +1,107 @@
+"""The explainer: two tracks, one mixing weight, one decoder (paper, Fig. 2)."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from partscope.maths import mix, mixing_weight
+from partscope.nets.decoder import Decoder
+from partscope.nets.tracks import InterpretableMaps, InterpretableTrack, OrdinaryMaps, OrdinaryTrack
+from partscope.settings import ExplainerSettings
+
+Silenced = Literal["interpretable", "ordinary"]
+
+
+class Explained(NamedTuple):
+    """What the explainer computes for a batch."""
+
+    outputs: tuple[Tensor, ...]
+    """Reconstructions of the targets."""
+    interpretable: InterpretableMaps
+    ordinary: OrdinaryMaps
+
+
+@final
+class Explainer(nn.Module):
+    """Auto-encoder over a performer's tap that stands in for its top unit and next modules.
+
+    Knows nothing of images or of the performer: features in, reconstructed features out.
+
+    Args:
+        channels_in: channels of the tap.
+        channels: filters D, the channels that the decoder expects.
+        pool: pooling of both tracks.
+        segments: the decoder's modules, see :class:`Decoder`.
+        gain: the decoder's gain, shape (D,).
+        pooled_size: height and width of the pooled maps.
+        settings: architecture options.
+    """
+
+    w_p: nn.Parameter
+    mean_interpretable: Tensor
+    mean_ordinary: Tensor
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        pool: nn.Module,
+        segments: Sequence[nn.Module],
+        gain: Float[Tensor, " d"],
+        pooled_size: tuple[int, int],
+        settings: ExplainerSettings,
+    ) -> None:
+        super().__init__()
+        self.interpretable = InterpretableTrack(
+            channels_in, channels, pool, settings.magnitude, settings.masks
+        )
+        self.ordinary = OrdinaryTrack(channels_in, channels, pool, settings.magnitude)
+        self.decoder = Decoder(segments, gain if settings.decoder_scale else torch.ones_like(gain))
+        self.w_p = nn.Parameter(torch.tensor(math.log(settings.initial_p / (1 - settings.initial_p))))
+        self.register_buffer("mean_interpretable", torch.zeros(channels, *pooled_size))
+        self.register_buffer("mean_ordinary", torch.zeros(channels, *pooled_size))
+
+    @property
+    def p(self) -> Float[Tensor, ""]:
+        """The mixing weight p = sigmoid(w_p)."""
+        return mixing_weight(self.w_p)
+
+    def encode(
+        self, x: Float[Tensor, "n c h w"], counted: Bool[Tensor, " n"] | None = None
+    ) -> tuple[InterpretableMaps, OrdinaryMaps]:
+        """Runs both tracks on the tap's features."""
+        return self.interpretable(x, counted), self.ordinary(x, counted)
+
+    def decode(
+        self,
+        interpretable: Float[Tensor, "n d h w"],
+        ordinary: Float[Tensor, "n d h w"],
+        silenced: Silenced | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Mixes both tracks' outputs and reconstructs the targets.
+
+        Args:
+            interpretable: x_interp.
+            ordinary: x_ordin.
+            silenced: this track's output is replaced by its mean over the training images.
+        """
+        if silenced == "interpretable":
+            interpretable = self.mean_interpretable.expand_as(interpretable)
+        if silenced == "ordinary":
+            ordinary = self.mean_ordinary.expand_as(ordinary)
+        outputs: tuple[Tensor, ...] = self.decoder(mix(self.p, interpretable, ordinary))
+        return outputs
+
+    def forward(self, x: Float[Tensor, "n c h w"], counted: Bool[Tensor, " n"] | None = None) -> Explained:
+        """Reconstructs every target from the tap's features.
+
+        Args:
+            x: the tap's features.
+            counted: images whose magnitudes set the norm-layers in training; None uses the running ones.
+        """
+        interpretable, ordinary = self.encode(x, counted)
+        return Explained(self.decode(interpretable.output, ordinary.output), interpretable, ordinary)

@@ -1,0 +1,198 @@
+"""Plain sentences that read the numbers of a diagnosis; each is computed from the values it names."""
+
+from partscope.report.estimate import Diagnosis, Estimate, locations, percent, plain, words
+
+MOSTLY, HARDLY = 0.4, 0.9
+FEW_IMAGES = 100
+BRANCHES = {"full": "both tracks", "parts_only": "parts only", "ordinary_only": "ordinary only"}
+GATE = "p is a gate between the two tracks, not a share of information."
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    Example:
+        >>> counted(1, "filter"), counted(1960, "image"), counted(2, "category")
+        ('1 filter', '1,960 images', '2 categories')
+    """
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
+
+
+def last_target(diagnosis: Diagnosis, branch: str) -> Estimate:
+    """The FVU of the last target with both tracks, parts only, or ordinary only."""
+    return diagnosis.estimate(f"fidelity.{branch}.fvu.{len(diagnosis.get('fidelity.targets')) - 1}")
+
+
+def summary(diagnosis: Diagnosis) -> str:
+    """What was done and what came out, in one paragraph."""
+    counts, performer = diagnosis.get("counts"), diagnosis.get("performer")
+    categories = diagnosis.get("categories")
+    tested = [f"{counted(counts['test_objects'], 'object')} of {counted(len(categories), 'category')}"]
+    if counts["test_negatives"]:
+        tested.append(counted(counts["test_negatives"], "negative"))
+    dead = f", {counts['dead_filters']:,} of them dead" if counts["dead_filters"] else ", none of them dead"
+    sentences = [
+        f"An explainer with {counted(counts['filters'], 'part filter')}{dead}, was fitted to {performer['name']} at "
+        f"the layer {performer['tap']} on {counted(counts['train_images'], 'image')} and measured on "
+        f"{counts['test_images']:,} others ({words(tested)})."
+    ]
+    full, parts = last_target(diagnosis, "full").value, last_target(diagnosis, "parts_only").value
+    if full is not None and parts is not None:
+        alone = f"with the part track alone {_lost(parts)}"
+        sentences.append(f"With both tracks it {_lost(full, 'misses')} of {_last(diagnosis)}; {alone}.")
+    explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
+    if explainer.value is not None and top.value is not None:
+        spread = diagnosis.estimate("diversity.explainer.spread")
+        beside = f", while they spread over {plain(spread.value)} of the diagonal" if spread.value is not None else ""
+        sentences.append(
+            f"Its filters' location instability is {plain(explainer.value)} against {plain(top.value)} for the "
+            f"performer's own top-layer channels{beside}."
+        )
+    return " ".join(sentences)
+
+
+def read_p(diagnosis: Diagnosis) -> str:
+    """Reads p together with what the part track carries alone."""
+    p, parts = diagnosis.estimate("p"), last_target(diagnosis, "parts_only")
+    if p.value is None or parts.value is None:
+        return "p or the fidelity of the part track alone could not be computed, so neither can be read."
+    gate = f"The gate gives the part track a weight of {plain(p.value)}"
+    alone = f"of the variance of {_last(diagnosis)} is lost when that track works alone"
+    if parts.value >= 1:
+        return f"{gate}, yet alone that track is no better than guessing the mean of {_last(diagnosis)}."
+    if parts.value >= HARDLY:
+        return f"{gate}, yet {percent(parts.value)} {alone}: the parts carry almost none of it."
+    if parts.value <= MOSTLY:
+        return f"{gate}, and only {percent(parts.value)} {alone}: the parts carry most of it."
+    return f"{gate}, but {percent(parts.value)} {alone}: the parts carry some of it."
+
+
+def read_fidelity(diagnosis: Diagnosis) -> str:
+    """Reads how closely the explainer stands in for the performer."""
+    measure = diagnosis.get("fidelity.measure")
+    full, fvu = diagnosis.estimate(f"fidelity.full.{measure}"), last_target(diagnosis, "full")
+    loss = "" if fvu.value is None else f" It {_lost(fvu.value, 'misses')} of {_last(diagnosis)}."
+    if full.value is None:
+        return f"The classification could not be compared.{loss}"
+    if measure == "disagreement":
+        return f"With the explainer's features the network changes its answer on {percent(full.value)} of the images.{loss}"
+    own = diagnosis.estimate("fidelity.performer.error")
+    if own.value is None:
+        return f"The network errs on {percent(full.value)} of the images with the explainer's features.{loss}"
+    if _apart(own, full):
+        verdict = "errs more often than" if full.value > own.value else "errs less often than"
+    else:
+        verdict = "errs about as often as"
+    return (
+        f"With the explainer's features the network {verdict} with its own ({percent(full.value)} against "
+        f"{percent(own.value)}).{loss}"
+    )
+
+
+def read_instability(diagnosis: Diagnosis) -> str:
+    """Reads location instability against the performer's channels and against predictors that see no image."""
+    explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
+    if explainer.value is None or top.value is None:
+        return "Location instability could not be computed for the filters or for the performer's channels."
+    if not _apart(explainer, top):
+        verdict = "about as steadily as the performer's own channels"
+    elif explainer.value < top.value:
+        verdict = "more steadily than the performer's own channels"
+    else:
+        verdict = "less steadily than the performer's own channels"
+    figures = f"({plain(explainer.value)} against {plain(top.value)})"
+    sentence = f"Filters stay on the same object part {verdict} {figures}"
+    constants = {
+        "an image-centre constant": _location(diagnosis, "null_center"),
+        "the best fixed point": _location(diagnosis, "null_best_fixed"),
+    }
+    better = {name: e.value for name, e in constants.items() if e.value is not None and e.value <= explainer.value}
+    random = _location(diagnosis, "null_random")
+    if random.value is not None and (random.value <= explainer.value or not _apart(explainer, random)):
+        return f"{sentence}, no steadier than points drawn at random ({plain(random.value)})."
+    if better:
+        name = next(iter(better))
+        return f"{sentence}, but {name} would score {plain(better[name])}: read it together with the spread."
+    if diagnosis.get("diversity.collapsed"):
+        return f"{sentence}, but the filters have collapsed onto one place, so the number says little."
+    return f"{sentence}, and more steadily than any fixed point would."
+
+
+def read_spread(diagnosis: Diagnosis) -> str:
+    """Reads how far apart the filters look within one image."""
+    spread = diagnosis.estimate("diversity.explainer.spread")
+    yardsticks = {
+        "the landmarks": diagnosis.estimate("diversity.landmarks.spread").value,
+        "the performer's channels": diagnosis.estimate("diversity.top_conv.spread").value,
+    }
+    known = [f"{name} over {plain(value)}" for name, value in yardsticks.items() if value is not None]
+    if spread.value is None:
+        return "The spread of the filters' part locations could not be computed."
+    against = f"; {words(known)}" if known else ""
+    if diagnosis.get("diversity.collapsed"):
+        return f"The filters point at nearly one place: they spread over only {plain(spread.value)} of the diagonal{against}."
+    effective = diagnosis.estimate("diversity.explainer.effective_locations").value
+    places = f", as if at {locations(effective)} equally used places" if effective is not None else ""
+    return f"In one image the filters look at places spread over {plain(spread.value)} of the diagonal{places}{against}."
+
+
+def collapse(diagnosis: Diagnosis) -> str:
+    """Says what a collapse means for the other numbers."""
+    spread = diagnosis.estimate("diversity.explainer.spread").value
+    top = diagnosis.estimate("diversity.top_conv.spread").value
+    figures = f" (spread {plain(spread)}, against {plain(top)} for the performer's channels)" if spread is not None else ""
+    return (
+        f"Most part filters point at nearly the same place in every image{figures}. They are near-copies of one "
+        "filter: a low location instability is then no sign of parts, and p does not say how much the parts carry."
+    )
+
+
+def limits(diagnosis: Diagnosis) -> list[str]:
+    """What the numbers of this report cannot say."""
+    counts = diagnosis.get("counts")
+    sentences = [
+        f"{GATE} The decoder can amplify what the ordinary track passes at a small weight. Only the errors with one "
+        "track silenced show what each track carries.",
+        "A low location instability can be won by a constant: a point fixed at the image centre is often steadier than any "
+        "filter. It speaks for parts only together with the spread and the three nulls.",
+        "Intervals come from drawing the test images again. They do not contain the differences between seeds, between "
+        "training sets, or between performers: fit again with other seeds to see those.",
+    ]
+    if diagnosis.get("location_instability"):
+        sentences.append(
+            f"Parts are named by the annotated landmarks only ({words(diagnosis.get('location_instability.landmarks'))} "
+            "for the instability). A filter may follow a part that has no name here, and a small R² then says nothing "
+            "against it."
+        )
+    else:
+        sentences.append("Without landmarks the parts have no names, and nothing here shows that a filter follows a part.")
+    if 0 < counts["test_objects"] < FEW_IMAGES:
+        sentences.append(
+            f"Only {counted(counts['test_objects'], 'test object')}: intervals from so few images are themselves "
+            "uncertain, and small differences should not be read."
+        )
+    sentences.append(
+        "A contribution is the score's linear share at each image. It is no experiment: removing the filter can change "
+        "the score by another amount."
+    )
+    return sentences
+
+
+def _location(diagnosis: Diagnosis, name: str) -> Estimate:
+    return diagnosis.estimate(f"location_instability.released.{name}")
+
+
+def _last(diagnosis: Diagnosis) -> str:
+    return str(diagnosis.get("fidelity.targets")[-1])
+
+
+def _lost(fvu: float, verb: str = "it misses") -> str:
+    return f"{verb} all of the variance (no better than its mean)" if fvu >= 1 else f"{verb} {percent(fvu)} of the variance"
+
+
+def _apart(one: Estimate, other: Estimate) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return one.value != other.value
+    return one.high < other.low or other.high < one.low

@@ -1,0 +1,428 @@
+"""A run folder: the unit of work. Fits, resumes, saves and loads; no pickles, whole files only."""
+
+import json
+import platform
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torchvision
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from partscope.data import PhotoSet, batches, load_photos
+from partscope.diagnosis import Diagnosed, Subject, Truth, diagnose_subject, make_gallery
+from partscope.errors import RunError, SettingsError
+from partscope.files import read_json, write_json, write_text, write_whole
+from partscope.nets import Explainer
+from partscope.performers import Performer
+from partscope.report import write_report
+from partscope.settings import Job, job_from_dict
+from partscope.training import (
+    FeatureSource,
+    FeatureStore,
+    Labels,
+    Learner,
+    StepRecord,
+    build_explainer,
+    compute_features,
+    empty_explainer,
+    given_labels,
+    match_classes,
+    measure_means,
+    predicted_classes,
+    predicted_labels,
+    prepare_performer,
+    score_index,
+    start_magnitudes,
+    survey,
+)
+from partscope.version import __version__
+
+BATCH = 64
+
+
+class Event(NamedTuple):
+    """Progress of a job: a stage and how much of it is done; training adds its step's record."""
+
+    stage: str
+    done: int
+    total: int
+    record: StepRecord | None = None
+
+
+def fit(
+    job: Job,
+    out: Path | str,
+    *,
+    performer: Performer | None = None,
+    photos: tuple[PhotoSet, PhotoSet] | None = None,
+) -> Generator[Event, None, Path]:
+    """Runs a whole job in a folder: features, explainer, diagnosis, report; resumes what is there.
+
+    Stop it by leaving the loop: the state is saved, and the same call goes on from there.
+
+    Args:
+        job: every setting.
+        out: the run folder; made if needed.
+        performer: your own network; None loads the one that the settings name.
+        photos: your own (training, test) images; None loads those that the settings name.
+
+    Yields:
+        An event for each batch or step.
+
+    Returns:
+        The report's path, through ``return`` of the generator.
+
+    Raises:
+        PartscopeError: any of its children, see their texts; the folder keeps the last good state.
+    """
+    folder = Path(out)
+    clock = _Clock()
+    _keep_settings(job, folder)
+    yield Event("loading", 0, 1)
+    performer, train, test = yield from _open(job, folder, performer, photos)
+    if len(train) == 0 or len(test) == 0:
+        raise SettingsError(
+            "splitting the images",
+            f"{len(train)} training and {len(test)} test images",
+            "give images to both splits, or set --data.test_share between 0 and 1",
+        )
+    known = {"weights": performer.weights_digest, "train": train.digest(), "test": test.digest()}
+    clock.lap("loading")
+    store = yield from _features(job, folder, performer, train, "train", known["train"])
+    clock.lap("features")
+    labels, record = _train_labels(job, performer, train, store)
+    run = {
+        "partscope": __version__,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": _device(job),
+        "threads": torch.get_num_threads(),
+        "seed": job.fit.seed,
+        "digests": known,
+        **record,
+    }
+    _check_run(folder, run)
+    yield from _learn(job, folder, performer, store, labels)
+    clock.lap("fit")
+    write_json(folder / "run.json", {**run, "seconds": clock.laps})
+    yield from _diagnose(job, folder, performer, test, clock)
+    return write_report(folder)
+
+
+def diagnose(
+    out: Path | str,
+    *,
+    job: Job | None = None,
+    performer: Performer | None = None,
+    photos: PhotoSet | None = None,
+) -> Generator[Event, None, Path]:
+    """Measures a fitted run again, here or on another machine; checks that nothing it rests on has changed.
+
+    Args:
+        out: the run folder.
+        job: its settings with other paths; None takes them as they were.
+        performer: the network, if the settings do not name it.
+        photos: the test images, if the settings do not name them.
+
+    Yields:
+        An event for each batch.
+
+    Returns:
+        The path of ``diagnosis.json``, through ``return`` of the generator.
+
+    Raises:
+        RunError: the folder holds no finished fit, or weights or images differ from those of the fit.
+    """
+    folder = Path(out)
+    job = job or read_job(folder)
+    yield Event("loading", 0, 1)
+    clock = _Clock()
+    if performer is None:
+        performer = yield from prepare_performer(job.performer, folder / "performer.safetensors", None, 0)
+    test = photos if photos is not None else load_photos(job.data, performer.input_size, "test")
+    clock.lap("loading")
+    return (yield from _diagnose(job, folder, performer, test, clock))
+
+
+def read_job(folder: Path) -> Job:
+    """The settings of a run folder."""
+    file = folder / "config.yaml"
+    doing = f"opening the run '{folder}'"
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(doing, "it has no config.yaml", "give a folder made by `partscope fit --out`") from None
+    except (OSError, yaml.YAMLError) as error:
+        raise RunError(doing, f"config.yaml cannot be read: {error}", "restore the file or fit again") from error
+    return job_from_dict(content)
+
+
+def load_explainer(folder: Path, performer: Performer, tap: Tensor, job: Job) -> Explainer:
+    """The fitted explainer of a run.
+
+    Raises:
+        RunError: there is none, or its tensors do not fit the performer.
+    """
+    file = folder / "explainer.safetensors"
+    doing = f"loading the explainer from '{file}'"
+    explainer = empty_explainer(performer, tap, job.explainer)
+    try:
+        explainer.load_state_dict(load_file(file))
+    except FileNotFoundError:
+        raise RunError(doing, "there is none", "run `partscope fit` on this folder to its end first") from None
+    except (SafetensorError, RuntimeError) as error:
+        raise RunError(doing, str(error).splitlines()[-1].strip(), "fit again: the file is damaged or foreign") from error
+    if not all(bool(torch.isfinite(t).all()) for t in explainer.state_dict().values()):
+        raise RunError(doing, "it holds values that are not finite", "fit again: the file is damaged")
+    return explainer.eval()
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 1)
+        self._last = now
+
+
+def _keep_settings(job: Job, folder: Path) -> None:
+    text = yaml.safe_dump(json.loads(json.dumps(asdict(job))), sort_keys=False)
+    file = folder / "config.yaml"
+    if not file.exists():
+        write_text(file, text)
+        return
+    there, here = asdict(read_job(folder)), asdict(job)
+    other = [
+        f"{group}.{key} is {there[group][key]!r} there and {here[group][key]!r} here"
+        for group in here
+        for key in here[group]
+        if there[group][key] != here[group][key] and (group, key) not in (("data", "root"), ("performer", "weights"))
+    ]
+    if other:
+        raise RunError(
+            f"resuming the run '{folder}'",
+            "other settings: " + "; ".join(other[:3]) + (" ..." if len(other) > 3 else ""),
+            "give the same settings to resume, or another --out for a new run",
+        )
+
+
+def _check_run(folder: Path, run: dict[str, Any]) -> None:
+    file = folder / "run.json"
+    if file.exists():
+        _check_digests(folder, read_json(file, f"resuming the run '{folder}'"), run["digests"])
+    else:
+        write_json(file, {**run, "seconds": {}})
+
+
+def _check_digests(folder: Path, run: dict[str, Any], now: dict[str, str]) -> None:
+    for name, digest in now.items():
+        if run["digests"][name] != digest:
+            what = "the performer's weights" if name == "weights" else f"the {name} images"
+            raise RunError(
+                f"opening the run '{folder}'",
+                f"{what} are not those of the fit (digest {digest[:12]}, then {run['digests'][name][:12]})",
+                "point --data.root and --performer.weights to the same files, or fit again in another folder",
+            )
+
+
+def _device(job: Job) -> str:
+    if job.fit.device != "auto":
+        return job.fit.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _open(
+    job: Job, folder: Path, performer: Performer | None, photos: tuple[PhotoSet, PhotoSet] | None
+) -> Generator[Event, None, tuple[Performer, PhotoSet, PhotoSet]]:
+    if performer is None:
+
+        def training_photos(size: int) -> PhotoSet:
+            return photos[0] if photos else load_photos(job.data, size, "train")
+
+        performer = yield from _as_events(
+            prepare_performer(job.performer, folder / "performer.safetensors", training_photos, job.fit.seed)
+        )
+    if photos is None:
+        size = performer.input_size
+        photos = load_photos(job.data, size, "train"), load_photos(job.data, size, "test")
+    return performer, *photos
+
+
+def _as_events(
+    steps: Generator[tuple[str, int, int], None, Performer],
+) -> Generator[Event, None, Performer]:
+    while True:
+        try:
+            yield Event(*next(steps))
+        except StopIteration as end:
+            performer: Performer = end.value
+            return performer
+
+
+def _features(
+    job: Job, folder: Path, performer: Performer, photos: PhotoSet, split: str, digest: str
+) -> Generator[Event, None, FeatureStore]:
+    def images(start: int) -> Iterator[Tensor]:
+        return (shot for shot, _ in batches(photos, BATCH, start=start))
+
+    where = folder / "features" / split if job.cache.mode == "on" else None
+    source = FeatureSource(digest, len(photos), images)
+    for event in compute_features(performer, source, where, job.cache.shard_rows):
+        if isinstance(event, FeatureStore):
+            return event
+        yield Event(f"features of the {split} images", event, len(photos))
+    raise AssertionError("compute_features ends with a store")
+
+
+def _train_labels(
+    job: Job, performer: Performer, train: PhotoSet, store: FeatureStore
+) -> tuple[Labels, dict[str, Any]]:
+    if job.fit.labels == "none":
+        classes = predicted_classes(performer, store)
+        labels, kept = predicted_labels(classes, performer.class_names, job.fit.min_category_images)
+        found: dict[str, Any] = {"classes": kept.tolist()}
+    else:
+        category = [train.category_of(i) for i in range(len(train))]
+        if job.fit.labels == "single" and len(train.categories) != 1:
+            raise SettingsError(
+                "taking the images as one category against negatives",
+                f"{len(train.categories)} categories: {', '.join(train.categories[:5])}",
+                "set --data.single_category NAME, or --fit.labels multi",
+            )
+        labels, found = given_labels(train.categories, category), {"classes": None}
+    counts = [int((labels.category == c).sum()) for c in range(len(labels.names))]
+    return labels, {**found, "categories": list(labels.names), "category_images": counts}
+
+
+def _learn(
+    job: Job, folder: Path, performer: Performer, store: FeatureStore, labels: Labels
+) -> Iterator[Event]:
+    state_file, log_file = folder / "training.safetensors", folder / "log.jsonl"
+    counted = labels.category >= 0
+    constants = survey(performer, store, counted)
+    explainer = build_explainer(performer, store, constants.gain, job.explainer, job.fit.seed).to(_device(job))
+    start_magnitudes(explainer, store, counted)
+    learner = Learner(explainer, store, labels, constants, job.fit)
+    if state_file.exists():
+        try:
+            learner.restore(load_file(state_file))
+        except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+            raise RunError(
+                f"resuming from '{state_file}'",
+                str(error).splitlines()[0],
+                "delete the file to learn from the start, or restore it",
+            ) from error
+    _cut_log(log_file, learner.step)
+    every = job.fit.save_every or learner.steps_per_epoch
+
+    def save() -> None:
+        write_whole(state_file, lambda temporary: save_file(learner.state(), temporary))
+
+    with log_file.open("a", encoding="utf-8") as log:
+        try:
+            for record in learner:
+                log.write(json.dumps(record._asdict()) + "\n")
+                log.flush()
+                if record.step % every == 0 or record.step == learner.steps:
+                    save()
+                yield Event("learning", record.step, record.steps, record)
+        except GeneratorExit:
+            save()
+            raise
+    measure_means(explainer, store)
+    weights = {k: v.cpu().contiguous().clone() for k, v in explainer.state_dict().items()}
+    write_whole(folder / "explainer.safetensors", lambda temporary: save_file(weights, temporary))
+
+
+def _cut_log(file: Path, step: int) -> None:
+    if not file.exists():
+        return
+    kept = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):
+            break
+    write_text(file, "".join(line + "\n" for line in kept))
+
+
+def _diagnose(
+    job: Job, folder: Path, performer: Performer, test: PhotoSet, clock: _Clock
+) -> Generator[Event, None, Path]:
+    run = read_json(folder / "run.json", f"diagnosing the run '{folder}'")
+    digest = test.digest()
+    _check_digests(folder, run, {"weights": performer.weights_digest, "test": digest})
+    store = yield from _features(job, folder, performer, test, "test", digest)
+    clock.lap("test features")
+    explainer = load_explainer(folder, performer, store.rows([0]).tap, job).to(_device(job))
+    subject = Subject(
+        explainer, performer, store, *_test_labels(run, performer, test, store), _truth(test), run["category_images"]
+    )
+    found: Diagnosed | None = None
+    for event in diagnose_subject(subject, job.diagnose):
+        if isinstance(event, int):
+            yield Event("diagnosing", event, len(test))
+        else:
+            found = event
+    assert found is not None
+    tensors, metadata = make_gallery(subject, found, lambda i: test[i].image, test.names(), job.diagnose)
+    write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
+    clock.lap("diagnose")
+    content = {
+        **found.content,
+        "settings": json.loads(json.dumps(asdict(job))),
+        "provenance": {
+            "partscope": run["partscope"],
+            "torch": run["torch"],
+            "weights_digest": run["digests"]["weights"],
+            "data_digest": digest,
+            "preset": job.fit.preset,
+            "seconds": {**run["seconds"], **{k: v for k, v in clock.laps.items() if k != "loading"}},
+        },
+    }
+    file = folder / "diagnosis.json"
+    write_json(file, content)
+    return file
+
+
+def _test_labels(
+    run: dict[str, Any], performer: Performer, test: PhotoSet, store: FeatureStore
+) -> tuple[Labels, Tensor | None]:
+    names = tuple(run["categories"])
+    columns = performer.resume(store.rows([0]), "last").shape[1]
+    if run["classes"] is not None:
+        category = match_classes(predicted_classes(performer, store), torch.tensor(run["classes"]))
+        owners = torch.tensor([True] * len(run["classes"]) + [False])
+        return Labels(names, category, owners), None
+    if names != tuple(test.categories):
+        raise RunError(
+            "matching the test images' categories with the fit's",
+            f"{', '.join(test.categories)} instead of {', '.join(names)}",
+            "give the data set of the fit",
+        )
+    labels = given_labels(names, [test.category_of(i) for i in range(len(test))])
+    return labels, score_index(labels, columns)
+
+
+def _truth(test: PhotoSet) -> Truth | None:
+    if not test.landmark_names:
+        return None
+    with ThreadPoolExecutor(2) as pool:
+        samples = list(pool.map(lambda i: test[i][2:4], range(len(test))))
+    return Truth(
+        tuple(test.landmark_names), torch.stack([s[0] for s in samples]), torch.stack([s[1] for s in samples])
+    )

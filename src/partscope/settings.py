@@ -1,0 +1,276 @@
+"""Every setting of a job: frozen dataclasses that load no heavy library, so that ``--help`` stays fast."""
+
+import difflib
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
+
+from partscope.errors import SettingsError
+
+T = TypeVar("T", "FitSettings", "ExplainerSettings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Which images, and what is known about them."""
+
+    kind: Literal["creatures", "folder", "coco", "cub200"] = "creatures"
+    """Layout of the images: drawn creatures, a tree of class folders, COCO keypoints, or CUB-200-2011."""
+    root: str | None = None
+    """Folder that holds the data sets; not needed for `creatures`."""
+    folder: str = ""
+    """The data set's own folder below `root`; empty when `root` is it."""
+    categories: tuple[str, ...] = ()
+    """Categories to keep, in this order; empty keeps all."""
+    negatives: str | None = None
+    """Folder below `root` with images of none of the categories: first half trains, second half tests."""
+    single_category: str | None = None
+    """Treat every object as one category of this name (e.g. all bird species as `bird`)."""
+    landmarks: tuple[str, ...] = ()
+    """Landmarks to carry; empty carries all that the data set has."""
+    test_share: float = 0.2
+    """Share of images held out by file name where the data set brings no split of its own (0 to 1)."""
+    mirror: bool = False
+    """Show each training image a second time, mirrored, with left and right landmarks swapped."""
+    train_images: int = 2000
+    """Creatures: number of training images, a fifth of them without an animal."""
+    test_images: int = 500
+    """Creatures: number of test images, a fifth of them without an animal."""
+    seed: int = 0
+    """Creatures: seed of the drawings; training and test images never share one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerformerSettings:
+    """The frozen network under diagnosis."""
+
+    name: str = "creatures_net"
+    """A catalogue row (`partscope taps` lists them)."""
+    weights: str | None = None
+    """File of weights (.safetensors, or .pth read without pickle); none uses torchvision's own download."""
+    class_names: str | None = None
+    """Text file with one class name a line, in the order of the scores; none calls them `class 0` and so on."""
+    tap: str | None = None
+    """Dotted name of the layer whose output is explained; none takes the catalogue's."""
+    targets: tuple[str, ...] = ()
+    """Dotted names of the layers to reconstruct; empty takes the catalogue's."""
+    input_size: int | None = None
+    """Side of the square input in pixels; none takes the catalogue's."""
+    head: Literal["own", "train"] = "own"
+    """`own`: the weights hold the classifier; `train`: a new one is trained on the training images first."""
+    head_width: int = 1024
+    """Width of the two hidden layers of a new classifier."""
+    head_epochs: int = 20
+    """Passes over the cached features when a new classifier is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainerSettings:
+    """Architecture of the explainer."""
+
+    start: Literal["identity", "he"] = "identity"
+    """Start of conv-interp-2: near the identity (filters stay distinct) or He's random start (they collapse)."""
+    decoder_scale: bool = True
+    """Multiply each encoder channel by the performer's own mean magnitude before the decoder."""
+    magnitude: Literal["batch", "running"] = "batch"
+    """Norm-layer in training: the batch's magnitude with gradient, or the running one without."""
+    masks: bool = True
+    """Keep one peak per map in the interpretable track."""
+    initial_p: float = 0.5
+    """Mixing weight p at the start (0 to 1, both excluded)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """How the explainer is learned."""
+
+    preset: Literal["default", "paper"] = "default"
+    """`paper` puts the paper's constants and schedule in place of the settings that you did not set."""
+    epochs: int = 8
+    """Passes over the training images."""
+    batch_size: int = 64
+    """Images a step."""
+    learning_rate: float = 2e-4
+    """Adam's step size for the encoder and the decoder."""
+    decoder_learning_rate: float = 2e-4
+    """Adam's step size for the decoder's layers."""
+    p_learning_rate: float = 1e-1
+    """Adam's step size for w_p."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Course of the step size after a warm-up of 5 % of the steps."""
+    clip: float = 5.0
+    """Largest norm of the whole gradient; 0 never clips."""
+    eta: float = 0.5
+    """Weight of -log p against the relative reconstruction errors."""
+    target_norm_power: Literal[1, 2] = 2
+    """Power of the targets' mean norm that divides their squared error: 2 makes it relative, 1 is the paper's."""
+    filter_loss: Literal["robust", "paper", "released", "none"] = "robust"
+    """Training rule of the filter loss."""
+    filter_strength: float = 1.0
+    """Norm of the filter loss's gradient, as a share of the reconstruction's."""
+    filter_decay: bool = False
+    """Divide the filter loss's strength by the epoch's number, as the paper does."""
+    filter_to_p: bool = False
+    """Let the filter loss's gradient reach p, as the paper does."""
+    labels: Literal["single", "multi", "none"] = "multi"
+    """Categories of the training images: one against negatives, several, or the performer's own predictions."""
+    min_category_images: int = 30
+    """Without labels: classes predicted for fewer training images become `other`, which owns no filter."""
+    seed: int = 0
+    """Seed of the explainer's start and of the order of images."""
+    device: str = "auto"
+    """`auto` takes the first GPU if there is one; or any name that torch knows."""
+    save_every: int = 0
+    """Steps between two saved states; 0 saves at the end of each epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnoseSettings:
+    """What is measured."""
+
+    landmarks: tuple[str, ...] = ()
+    """Landmarks of the location instability; empty takes all that the data carry."""
+    top_images: int = 100
+    """Images per filter and landmark in the released protocol of location instability."""
+    resamples: int = 200
+    """Bootstrap resamples of the images behind every interval."""
+    gallery_filters: int = 24
+    """Filters shown in the report."""
+    gallery_images: int = 8
+    """Images shown for each filter in the report."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSettings:
+    """Where the performer's features are kept."""
+
+    mode: Literal["on", "off"] = "on"
+    """`on` keeps features in the run folder; `off` computes them again each time."""
+    shard_rows: int = 512
+    """Images in one file of the cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A whole job: data, performer, explainer, fit, diagnosis."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    performer: PerformerSettings = field(default_factory=PerformerSettings)
+    explainer: ExplainerSettings = field(default_factory=ExplainerSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+    diagnose: DiagnoseSettings = field(default_factory=DiagnoseSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+
+
+PAPER_FIT: dict[str, Any] = {
+    "epochs": 50,
+    "learning_rate": 1e-4,
+    "decoder_learning_rate": 1e-5,
+    "p_learning_rate": 1e-2,
+    "schedule": "constant",
+    "clip": 0.0,
+    "eta": 20.0,
+    "target_norm_power": 1,
+    "filter_loss": "paper",
+    "filter_strength": 1 / 300,
+    "filter_decay": True,
+    "filter_to_p": True,
+}
+"""The paper's constants where it gives them (eta and lambda_(l) divided by 5e4), else the nearest literal choice."""
+
+PAPER_EXPLAINER: dict[str, Any] = {"start": "he", "magnitude": "running"}
+
+
+def resolve(job: Job) -> Job:
+    """Puts a preset's constants in place of the settings that were left at their defaults, and checks ranges.
+
+    Raises:
+        SettingsError: a value is out of its range.
+
+    >>> resolve(Job(fit=FitSettings(preset="paper"))).fit.eta
+    20.0
+    """
+    if job.fit.preset == "paper":
+        fit, explainer = dict(PAPER_FIT), dict(PAPER_EXPLAINER)
+        if job.performer.name.startswith(("vgg16", "resnet")):
+            fit["eta"] = 3.0
+        job = replace(job, fit=_filled(job.fit, fit), explainer=_filled(job.explainer, explainer))
+    _check(job)
+    return job
+
+
+def _filled(given: T, preset: dict[str, Any]) -> T:
+    standard = type(given)()
+    left = {k: v for k, v in preset.items() if getattr(given, k) == getattr(standard, k)}
+    return replace(given, **left)
+
+
+RANGES: tuple[tuple[str, str, float, float], ...] = (
+    ("data", "test_share", 0.0, 1.0),
+    ("data", "train_images", 1, 1e9),
+    ("data", "test_images", 1, 1e9),
+    ("performer", "head_width", 1, 1e6),
+    ("performer", "head_epochs", 1, 1e6),
+    ("explainer", "initial_p", 1e-6, 1 - 1e-6),
+    ("fit", "epochs", 1, 1e6),
+    ("fit", "batch_size", 1, 1e6),
+    ("fit", "learning_rate", 0.0, 1e3),
+    ("fit", "decoder_learning_rate", 0.0, 1e3),
+    ("fit", "p_learning_rate", 0.0, 1e3),
+    ("fit", "clip", 0.0, 1e9),
+    ("fit", "eta", 0.0, 1e9),
+    ("fit", "filter_strength", 0.0, 1e6),
+    ("fit", "min_category_images", 1, 1e9),
+    ("fit", "save_every", 0, 1e9),
+    ("diagnose", "top_images", 2, 1e9),
+    ("diagnose", "resamples", 2, 1e6),
+    ("diagnose", "gallery_filters", 1, 1e4),
+    ("diagnose", "gallery_images", 1, 1e4),
+    ("cache", "shard_rows", 1, 1e9),
+)
+
+
+def _check(job: Job) -> None:
+    for group, key, least, most in RANGES:
+        value = getattr(getattr(job, group), key)
+        if not least <= value <= most:
+            raise SettingsError(
+                "checking the settings",
+                f"{group}.{key} = {value}",
+                f"give --{group}.{key} between {least:g} and {most:g}",
+            )
+
+
+def job_from_dict(content: Any) -> Job:
+    """Makes a job from nested dictionaries, as read from a run's ``config.yaml``.
+
+    Raises:
+        SettingsError: a setting is unknown; the nearest known one is named.
+
+    >>> job_from_dict({"fit": {"epochs": 3}}).fit.epochs
+    3
+    """
+    groups = {f.name: f.default_factory for f in fields(Job)}
+    if not isinstance(content, dict):
+        raise SettingsError("reading the settings", f"{type(content).__name__}", "give a mapping of groups")
+    built: dict[str, Any] = {}
+    for group, values in content.items():
+        _known(group, groups, "")
+        kind: Any = groups[group]
+        names = {f.name: f for f in fields(kind)}
+        if not isinstance(values, dict):
+            raise SettingsError(f"reading the settings '{group}'", repr(values), "give a mapping of settings")
+        for name in values:
+            _known(name, names, f"{group}.")
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        built[group] = kind(**lists)
+    return Job(**built)
+
+
+def _known(name: str, names: dict[str, Any], prefix: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, 1, 0.0)
+        raise SettingsError(
+            "reading the settings",
+            f"there is no setting '{prefix}{name}'",
+            f"did you mean '{prefix}{near[0]}'? `partscope fit --help` lists them all",
+        )

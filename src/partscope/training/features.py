@@ -1,0 +1,210 @@
+"""The performer's features, computed once and kept as fp16 safetensors shards with a manifest."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from partscope.errors import DivergedError, RunError
+from partscope.files import read_json, write_json, write_whole
+from partscope.performers import Features, Performer
+
+
+class FeatureSource(NamedTuple):
+    """Images as the performer takes them: decoded batches in order, and what identifies them."""
+
+    digest: str
+    """Of the list of files, their contents and the transform."""
+    count: int
+    batches: Callable[[int], Iterator[Tensor]]
+    """From the first row wanted on: batches of images (N, 3, S, S) in [0, 1], in row order."""
+
+
+@final
+class FeatureStore:
+    """Rows of features, in memory or in shards on disk; always rounded to fp16, so both give the same.
+
+    Args:
+        manifest: what the features were made from and their shapes.
+        shards: one mapping of tensor name to tensor or one file per ``shard_rows`` rows.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any], shards: Sequence[Mapping[str, Tensor] | Path]) -> None:
+        self.manifest = dict(manifest)
+        self._shards = list(shards)
+        self._open: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return int(self.manifest["rows"])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the tensors: the tap, then the targets."""
+        return ("tap", *(f"target{i}" for i in range(len(self.manifest["targets"]))))
+
+    def rows(self, index: Sequence[int] | Tensor) -> Features:
+        """Returns the features of the given rows, in their order, in float32."""
+        where = [int(i) for i in index]
+        size = int(self.manifest["shard_rows"])
+        columns: list[Tensor] = []
+        for name in self.names:
+            columns.append(torch.cat([self._row(i // size, name, i % size) for i in where]).float())
+        return Features(columns[0], tuple(columns[1:]))
+
+    def batches(self, batch_size: int = 64) -> Iterator[tuple[Tensor, Features]]:
+        """Yields (row indices, features) of all rows in order."""
+        for start in range(0, len(self), batch_size):
+            index = torch.arange(start, min(start + batch_size, len(self)))
+            yield index, self.rows(index)
+
+    def _row(self, shard: int, name: str, row: int) -> Tensor:
+        held = self._shards[shard]
+        if isinstance(held, Path):
+            if shard not in self._open:
+                self._open[shard] = safe_open(held, framework="pt")
+            tensor: Tensor = self._open[shard].get_slice(name)[row : row + 1]
+            return tensor
+        return held[name][row : row + 1]
+
+
+def identity_of(performer: Performer, source: FeatureSource) -> dict[str, Any]:
+    """What features depend on: weights, tap, targets, normalisation, images."""
+    return {"performer": performer.describe(), "weights": performer.weights_digest, "images": source.digest}
+
+
+def compute_features(
+    performer: Performer, source: FeatureSource, folder: Path | None, shard_rows: int, *, device: str = "cpu"
+) -> Iterator[int | FeatureStore]:
+    """Computes the features of all images, or opens those already in ``folder``.
+
+    Args:
+        performer: the network.
+        source: the images.
+        folder: where the shards go; None keeps them in memory.
+        shard_rows: images in a shard.
+        device: where the performer is.
+
+    Yields:
+        The number of rows done so far, and last the store itself.
+
+    Raises:
+        RunError: the folder holds features of another network or other images, or damaged ones.
+        DivergedError: a feature is not finite in fp16.
+    """
+    wanted = {**identity_of(performer, source), "rows": source.count, "dtype": "float16"}
+    manifest: dict[str, Any] = {**wanted, "shard_rows": shard_rows, "shards": [], "complete": False}
+    if folder is not None and (folder / "manifest.json").exists():
+        manifest = _open_manifest(folder, wanted)
+        shard_rows = int(manifest["shard_rows"])
+    kept: list[Mapping[str, Tensor] | Path] = [folder / s["file"] for s in manifest["shards"]] if folder else []
+    done = sum(s["rows"] for s in manifest["shards"])
+    yield done
+    pending: list[Features] = []
+    held = 0
+    if done < source.count:
+        for images in source.batches(done):
+            pending.append(performer.features(images.to(device)))
+            held += len(images)
+            while held >= shard_rows or (held and done + held == source.count):
+                rows = min(shard_rows, held)
+                joined = _join(pending)
+                shard = {name: t[:rows].contiguous() for name, t in joined.items()}
+                rest = {name: t[rows:] for name, t in joined.items()}
+                held -= rows
+                pending = [Features(rest["tap"], tuple(t for n, t in rest.items() if n != "tap"))] if held else []
+                manifest["targets"] = [f"target{i}" for i in range(len(shard) - 1)]
+                kept.append(_keep(shard, folder, len(kept), manifest, rows))
+                done += rows
+                if done == source.count:
+                    break
+            yield done + held
+    if done != source.count:
+        raise RunError(
+            "computing features",
+            f"{done} rows for {source.count} images",
+            "pass a data set whose length equals the images that it yields",
+        )
+    manifest["complete"] = True
+    if folder is not None:
+        write_json(folder / "manifest.json", manifest)
+    yield FeatureStore(manifest, kept)
+
+
+def _join(pending: list[Features]) -> dict[str, Tensor]:
+    tensors = {"tap": torch.cat([f.tap.cpu() for f in pending])}
+    for i in range(len(pending[0].targets)):
+        tensors[f"target{i}"] = torch.cat([f.targets[i].cpu() for f in pending])
+    rounded = {name: t.to(torch.float16) for name, t in tensors.items()}
+    for name, t in rounded.items():
+        if not bool(torch.isfinite(t).all()):
+            raise DivergedError(
+                f"computing the features of '{name}'",
+                f"values beyond what half precision holds (largest {float(tensors[name].abs().max()):.3g})",
+                "check the performer's weights and its mean and std",
+            )
+    return rounded
+
+
+def _keep(
+    shard: dict[str, Tensor], folder: Path | None, number: int, manifest: dict[str, Any], rows: int
+) -> Mapping[str, Tensor] | Path:
+    if folder is None:
+        manifest["shards"].append({"rows": rows})
+        return shard
+    file = folder / f"shard-{number:05d}.safetensors"
+    bytes_needed = sum(t.numel() * t.element_size() for t in shard.values())
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < bytes_needed * 1.1:
+        raise RunError(
+            f"writing '{file}'",
+            f"No space left: {bytes_needed / 1e6:.0f} MB needed",
+            "free some space, or run with --cache.mode off",
+        )
+    write_whole(file, lambda temporary: save_file(shard, temporary))
+    manifest["shards"].append({"file": file.name, "rows": rows, "sha256": _sha256(file)})
+    write_json(folder / "manifest.json", manifest)
+    return file
+
+
+def _open_manifest(folder: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    doing = f"opening the features in '{folder}'"
+    manifest = read_json(folder / "manifest.json", doing)
+    for key, value in wanted.items():
+        found = manifest.get(key)
+        if found != json.loads(json.dumps(value)):
+            raise RunError(
+                doing,
+                f"they were made with other '{key}': {_short(found)} instead of {_short(value)}",
+                f"delete '{folder}' to compute them again, or run with --cache.mode off",
+            )
+    for shard in manifest["shards"]:
+        file = folder / str(shard["file"])
+        todo = f"delete '{folder}' to compute them again, or run with --cache.mode off"
+        if file.parent != folder or not file.exists():
+            raise RunError(doing, f"'{file.name}' is missing", todo)
+        try:
+            with safe_open(file, framework="pt") as opened:
+                opened.keys()
+        except SafetensorError as error:
+            raise RunError(doing, f"'{file.name}' is truncated or no safetensors file: {error}", todo) from error
+        if _sha256(file) != shard["sha256"]:
+            raise RunError(doing, f"'{file.name}' is not what was written: its sha256 differs", todo)
+    return manifest
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 160 else text[:157] + "..."
+

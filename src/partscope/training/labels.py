@@ -1,0 +1,79 @@
+"""Categories of images: given ones, or the performer's own top predictions."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from partscope.errors import SettingsError
+from partscope.performers import Performer
+from partscope.training.features import FeatureStore
+from partscope.training.fit import Labels
+
+OTHER = "other"
+
+
+def given_labels(names: Sequence[str], category: Sequence[int]) -> Labels:
+    """Labels that the data set brings; -1 marks negatives."""
+    return Labels(tuple(names), torch.tensor(category), torch.ones(len(names), dtype=torch.bool))
+
+
+@torch.no_grad()
+def predicted_classes(performer: Performer, store: FeatureStore) -> Int[Tensor, " n"]:
+    """The class that the performer scores highest, from its kept features."""
+    return torch.cat([performer.resume(f, "last").argmax(1) for _, f in store.batches()])
+
+
+def predicted_labels(
+    classes: Int[Tensor, " n"], class_names: Sequence[str] | None, least: int
+) -> tuple[Labels, Int[Tensor, " k"]]:
+    """Labels without labels: each class predicted for at least ``least`` images is a category.
+
+    Args:
+        classes: predicted class of each training image.
+        class_names: what the classes are called; None calls them `class 0` and so on.
+        least: classes with fewer images form one category `other`, which owns no filter.
+
+    Returns:
+        The labels, and the class index of each category but `other`.
+
+    Raises:
+        SettingsError: no class has that many images.
+    """
+    found, count = classes.unique(return_counts=True)
+    kept = found[count >= least]
+    if len(kept) == 0:
+        raise SettingsError(
+            "making categories of the performer's predictions",
+            f"no class is predicted for {least} training images (the most frequent: {int(count.max())})",
+            "lower --fit.min_category_images or give more images",
+        )
+    names = [class_names[int(c)] if class_names else f"class {int(c)}" for c in kept]
+    owners = torch.tensor([True] * len(kept) + [False])
+    return Labels((*names, OTHER), match_classes(classes, kept), owners), kept
+
+
+def match_classes(classes: Int[Tensor, " n"], kept: Int[Tensor, " k"]) -> Int[Tensor, " n"]:
+    """Category of each image from its predicted class; the last one, `other`, for all that were not kept."""
+    same = classes[:, None] == kept[None]
+    return torch.where(same.any(1), same.float().argmax(1), len(kept))
+
+
+def score_index(labels: Labels, columns: int) -> Int[Tensor, " n"] | None:
+    """Which of the performer's scores should win on each image; None where labels and scores do not match.
+
+    One column scores "object against the rest" (the index is then 1 for objects, 0 for negatives). C
+    columns score the categories; one column more is "none of them". -1: the image has no right answer.
+    """
+    categories = len(labels.names)
+    if columns == 1 and categories == 1:
+        return (labels.category >= 0).long()
+    if columns == categories + 1:
+        return torch.where(labels.category >= 0, labels.category, categories)
+    return labels.category if columns == categories else None
+
+
+def winner(scores: Float[Tensor, "n c"]) -> Int[Tensor, " n"]:
+    """The answer that scores give: the highest; for one column, whether it is above 0."""
+    return (scores[:, 0] > 0).long() if scores.shape[1] == 1 else scores.argmax(1)

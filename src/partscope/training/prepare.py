@@ -1,0 +1,2 @@
+"""Loads the performer; one whose classifier is missing gets a new one first."""
+

@@ -1,0 +1,77 @@
+"""Who may import whom: every module imports only from layers below its own, or from its own package."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "partscope"
+LAYERS = {
+    "errors": 0, "version": 0, "files": 0, "settings": 0, "maths": 1, "performers": 2, "data": 2, "nets": 3,
+    "training": 4, "diagnosis": 5, "report": 5, "run": 6, "cli": 7, "__main__": 8, "__init__": 9,
+}  # fmt: skip
+LIBRARIES = {
+    "errors": set(),
+    "version": set(),
+    "files": {"safetensors"},
+    "settings": set(),
+    "maths": {"torch", "jaxtyping"},
+    "performers": {"torch", "torchvision", "PIL", "numpy", "safetensors", "jaxtyping"},
+    "data": {"torch", "torchvision", "PIL", "numpy"},
+    "nets": {"torch", "jaxtyping"},
+    "training": {"torch", "safetensors", "jaxtyping"},
+    "diagnosis": {"torch", "jaxtyping", "numpy"},
+    "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "matplotlib"},
+    "run": {"torch", "torchvision", "safetensors", "yaml"},
+    "cli": {"rich", "jsonargparse"},
+    "__main__": set(),
+    "__init__": set(),
+}
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def home(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> list[tuple[str, int]]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            found.append((node.module or "", node.lineno))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_only_from_layers_below(path: Path) -> None:
+    import sys
+
+    mine = home(path)
+    for name, line in imports(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] == "partscope":
+            other = parts[1] if len(parts) > 1 else "__init__"
+            assert other == mine or LAYERS[other] < LAYERS[mine], f"{path.name}:{line} imports {name} from above"
+        elif parts[0] not in sys.stdlib_module_names:
+            assert parts[0] in LIBRARIES[mine], f"{path.name}:{line} imports {parts[0]}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_no_module_is_too_long(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {home(p) for p in MODULES} == set(LAYERS)
+
+
+def test_nothing_outside_the_command_line_prints_or_exits() -> None:
+    for path in MODULES:
+        if home(path) in ("cli", "__main__"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            assert called not in ("print", "exit", "quit"), f"{path}:{node.lineno}"
