@@ -39,6 +39,7 @@ from partscope.training import (
     predicted_classes,
     predicted_labels,
     prepare_performer,
+    read_class_names,
     score_index,
     start_magnitudes,
     survey,
@@ -94,6 +95,7 @@ def fit(
             f"{len(train)} training and {len(test)} test images",
             "give images to both splits, or set --data.test_share between 0 and 1",
         )
+    performer = performer.to(_device(job))
     known = {"weights": performer.weights_digest, "train": train.digest(), "test": test.digest()}
     clock.lap("loading")
     store = yield from _features(job, folder, performer, train, "train", known["train"])
@@ -148,7 +150,9 @@ def diagnose(
     yield Event("loading", 0, 1)
     clock = _Clock()
     if performer is None:
-        performer = yield from prepare_performer(job.performer, folder / "performer.safetensors", None, 0)
+        performer = yield from _as_events(
+            prepare_performer(job.performer, folder / "performer.safetensors", None, job.fit.seed)
+        )
     test = photos if photos is not None else load_photos(job.data, performer.input_size, "test")
     clock.lap("loading")
     return (yield from _diagnose(job, folder, performer, test, clock))
@@ -276,7 +280,7 @@ def _features(
     job: Job, folder: Path, performer: Performer, photos: PhotoSet, split: str, digest: str
 ) -> Generator[Event, None, FeatureStore]:
     def images(start: int) -> Iterator[Tensor]:
-        return (shot for shot, _ in batches(photos, BATCH, start=start))
+        return (shots for shots, _ in batches(photos, BATCH, indices=range(start, len(photos))))
 
     where = folder / "features" / split if job.cache.mode == "on" else None
     source = FeatureSource(digest, len(photos), images)
@@ -292,7 +296,8 @@ def _train_labels(
 ) -> tuple[Labels, dict[str, Any]]:
     if job.fit.labels == "none":
         classes = predicted_classes(performer, store)
-        labels, kept = predicted_labels(classes, performer.class_names, job.fit.min_category_images)
+        names = read_class_names(job.performer)
+        labels, kept = predicted_labels(classes, names, job.fit.min_category_images)
         found: dict[str, Any] = {"classes": kept.tolist()}
     else:
         category = [train.category_of(i) for i in range(len(train))]
@@ -366,6 +371,7 @@ def _diagnose(
     run = read_json(folder / "run.json", f"diagnosing the run '{folder}'")
     digest = test.digest()
     _check_digests(folder, run, {"weights": performer.weights_digest, "test": digest})
+    performer = performer.to(_device(job))
     store = yield from _features(job, folder, performer, test, "test", digest)
     clock.lap("test features")
     explainer = load_explainer(folder, performer, store.rows([0]).tap, job).to(_device(job))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from reference import worked
 
 
@@ -11,7 +12,7 @@ def tensor(values):
 
 def close(found, expected, tolerance):
     """Equal within an absolute tolerance, nan in the same places."""
-    found, expected = torch.as_tensor(found).double(), torch.as_tensor(expected).double()
+    found, expected = (torch.as_tensor(v, dtype=torch.float64) for v in (found, expected))
     assert found.shape == expected.shape, (found.shape, expected.shape)
     assert torch.allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True), (found, expected)
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from maths.cases import MAPS, POSITIVE, close, random_flags, random_maps, tensor
 from partscope.maths import ReceptiveField, normalise
 
@@ -19,9 +20,7 @@ def magnitude_is_a_mean_of_sums_of_positive_values(magnitude):
     x = random_maps(30) - 1
     counted = torch.tensor([True, False, True, True, False])
     values = x.numpy()
-    expected = [
-        sum(max(float(v), 0) for m in (0, 2, 3) for v in values[m, f].ravel()) / 3 for f in range(3)
-    ]
+    expected = [sum(max(float(v), 0) for m in (0, 2, 3) for v in values[m, f].ravel()) / 3 for f in range(3)]
     close(magnitude(x, counted), expected, EXACT)
     close(magnitude(7.5 * x, counted), 7.5 * tensor(expected), 1e-10)
     assert magnitude(x, torch.zeros(5, dtype=torch.bool)).isnan().all()
@@ -38,6 +37,9 @@ def clamped_magnitudes_are_safe(clamp_magnitude):
     close(clamp_magnitude(tensor([0, 0, 0, 8])), [2e-3, 2e-3, 2e-3, 8], EXACT)
     assert (clamp_magnitude(torch.zeros(3)) > 0).all()
     close(clamp_magnitude(tensor([0, 2, 4])), [2e-3, 2, 4], EXACT)
+    alpha = tensor([0, 2, 4]).requires_grad_()
+    clamp_magnitude(alpha).sum().backward()
+    close(alpha.grad, [0, 1, 1], EXACT)
 
 
 def normalised_channels_sum_to_one(normalise):
@@ -55,7 +57,15 @@ def p_is_the_share_of_the_interpretable_track(mix):
     a, b = (normalise(x, x.sum((2, 3)).mean(0)) for x in (interpretable, ordinary))
     for p in (0.25, 0.9):
         share = (p * a).sum((2, 3)).mean(0) / mix(tensor(p), a, b).sum((2, 3)).mean(0)
-        close(share, torch.full((3,), p), EXACT)
+        close(share, tensor([p] * 3), EXACT)
+
+
+def mixture_weighs_the_interpretable_track_by_p(mix):
+    interpretable, ordinary = random_maps(40), random_maps(41)
+    close(mix(0.3, interpretable, ordinary), 0.3 * interpretable + 0.7 * ordinary, EXACT)
+    close(mix(tensor(1.0), interpretable, ordinary), interpretable, EXACT)
+    mean_map = ordinary.mean(0, keepdim=True)
+    close(mix(0.0, interpretable, mean_map), mean_map.expand_as(ordinary), EXACT)
 
 
 def mixing_loss_is_minus_log_p(mixing_loss):
@@ -82,7 +92,9 @@ def blend_leaves_the_ordinary_track_alone(blend):
 
 
 def positive_norm_ignores_what_the_relu_removes(positive_norm):
-    close(positive_norm(tensor([[[[3.0, -7.0]], [[4.0, 0.0]]], [[[0.0, 0.0]], [[-1.0, 0.0]]]])), [5, 0], EXACT)
+    close(
+        positive_norm(tensor([[[[3.0, -7.0]], [[4.0, 0.0]]], [[[0.0, 0.0]], [[-1.0, 0.0]]]])), [5, 0], EXACT
+    )
 
 
 def reconstruction_scale_has_two_powers(reconstruction_scale):
@@ -97,7 +109,11 @@ def reconstruction_loss_is_a_mean_over_images(reconstruction_loss):
     for m in range(4):
         for u, v, scale in zip(outputs, targets, scales, strict=True):
             expected += scale * sum((a - b) ** 2 for a, b in zip(u[m].ravel(), v[m].ravel(), strict=True)) / 4
-    close(reconstruction_loss([tensor(u) for u in outputs], [tensor(v) for v in targets], scales), expected, 1e-10)
+    close(
+        reconstruction_loss([tensor(u) for u in outputs], [tensor(v) for v in targets], scales),
+        expected,
+        1e-10,
+    )
 
 
 def worked_gradient_norm(map_gradient_norm):

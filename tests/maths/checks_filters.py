@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from maths.cases import MAPS, POSITIVE, close, random_flags, random_maps, tensor
 from reference import filters as reference
 from reference import worked
@@ -45,7 +46,11 @@ def peak_is_found_on_maps_that_are_not_square(part_location):
 
 
 def units_are_row_major(unit_to_row_column):
-    close(unit_to_row_column(torch.arange(6).reshape(2, 3), 3), [[[0, 0], [0, 1], [0, 2]], [[1, 0], [1, 1], [1, 2]]], 0)
+    close(
+        unit_to_row_column(torch.arange(6).reshape(2, 3), 3),
+        [[[0, 0], [0, 1], [0, 2]], [[1, 0], [1, 1], [1, 2]]],
+        0,
+    )
 
 
 def worked_masks(masked):
@@ -99,7 +104,7 @@ def loss_is_finite_and_bounded(filter_loss):
             x = random_maps(7, n_images=6, side=5, scale=scale).to(dtype)
             loss = filter_loss(x)
             bound = min(np.log(6), np.log(26))
-            assert ((loss >= -bound - 1e-5) & (loss <= 1e-9)).all(), (dtype, scale, loss)
+            assert ((loss >= -bound - 1e-5) & (loss <= 1e-6)).all(), (dtype, scale, loss)
 
 
 def tiny_loss_is_accurate_in_float32(filter_loss):
@@ -214,9 +219,9 @@ def released_gradient_matches_the_formula(released_gradient):
 
 
 def released_centre_rounds_half_up(released_gradient):
-    """Centre of mass at 1.5 units on a 4x4 map: the later unit of the two."""
-    x = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
-    x[0, 0, 0, 0] = x[0, 0, 1, 0] = 1
-    g = released_gradient(x, torch.ones(1, 1, dtype=torch.bool), epoch=1)
-    assert g[0, 0, 1, 0] < 0 < g[0, 0, 3, 3]
-    assert g[0, 0].argmin() == 4
+    """A centre of mass half way between two units belongs to the later one, whether that is odd or even."""
+    for first in (0, 1):
+        x = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
+        x[0, 0, first, 0] = x[0, 0, first + 1, 0] = 1
+        g = released_gradient(x, torch.ones(1, 1, dtype=torch.bool), epoch=1)
+        assert g[0, 0].argmin() == 4 * (first + 1)

@@ -3,6 +3,7 @@
 import math
 
 import torch
+
 from maths.cases import close, metric_case, tensor
 from reference import metrics as reference
 from reference import worked
@@ -131,7 +132,7 @@ def nearest_landmark_matches_the_definition(nearest_landmark_r2):
     points[seen, 0] = landmarks[seen, 1] + tensor([2.0, -1.0])
     points[seen, 1] = 0.7 * landmarks[seen, 1] + tensor([8.0, 9.0])
     points[:, 2] = 30.0
-    valid[3:, 3] = False
+    valid[2:, 3] = False
     index, r2 = nearest_landmark_r2(points, valid, landmarks, present)
     for f in range(5):
         expected = reference.nearest_landmark(
@@ -182,7 +183,7 @@ def centre_null_is_a_filter_at_the_centre(null_center):
     for top in (None, 100):
         found = null_center(landmarks, present, size=NULL_SIZE, generator=generator, top=top)
         close(found, expected, EXACT)
-    count = torch.randint(0, 3, (2, 60), generator=generator)
+    count = torch.randint(0, 6, (2, 60), generator=generator)
     found = null_center(landmarks, present, size=NULL_SIZE, generator=generator, top=None, count=count)
     close(found, [_fixed(landmarks, present, CENTRE, count=c) for c in count.tolist()], EXACT)
 
@@ -209,7 +210,7 @@ def best_fixed_null_is_the_least_candidate(null_best_fixed):
     generator = torch.Generator().manual_seed(2)
     found = null_best_fixed(landmarks, present, candidates, size=NULL_SIZE, generator=generator, top=None)
     close(found, min(values), EXACT)
-    count = torch.randint(0, 3, (3, 60), generator=generator)
+    count = torch.randint(0, 6, (3, 60), generator=generator)
     found = null_best_fixed(
         landmarks, present, candidates, size=NULL_SIZE, generator=generator, top=None, count=count
     )
@@ -226,7 +227,12 @@ def random_null_draws_a_point_per_image(null_random):
     candidates = tensor([[0, 0], [30, 40]])
     generator = torch.Generator().manual_seed(3)
     found = null_random(
-        landmarks, torch.ones(n, 1, dtype=torch.bool), candidates, size=NULL_SIZE, generator=generator, draws=50
+        landmarks,
+        torch.ones(n, 1, dtype=torch.bool),
+        candidates,
+        size=NULL_SIZE,
+        generator=generator,
+        draws=50,
     )
     close(found, 25 / math.hypot(*NULL_SIZE), 0.003)
 

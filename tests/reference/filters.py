@@ -1,4 +1,4 @@
-"""Templates, mask, filter loss and its training rules for one filter at a time: `maps` is (M, n, n) float64."""
+"""Templates, mask, filter loss and its training rules, one filter at a time: `maps` is (M, n, n) float64."""
 
 import math
 

@@ -36,7 +36,7 @@ def _leg(
     upper = np.pi / 2 - swing
     knee = np.asarray(hip) + ray(upper, lengths[0])
     foot = knee + ray(upper + rng.uniform(0.0, 0.45), lengths[1])
-    return Tube.through(np.stack([np.asarray(hip), knee, foot]), radii)
+    return Tube.through([np.asarray(hip), knee, foot], radii)
 
 
 def bird(rng: Generator, paint: Paint) -> list[Shape]:
@@ -55,9 +55,7 @@ def bird(rng: Generator, paint: Paint) -> list[Shape]:
     for k, spread in enumerate((-0.24, 0.0, 0.24)):
         root = np.array([-0.32, 0.08])
         angle = np.pi + lift + spread
-        feather = Tube.through(
-            np.stack([root, root + ray(angle, 0.2), root + ray(angle, 0.42)]), [0.04, 0.07, 0.035]
-        )
+        feather = Tube.through([root, root + ray(angle, 0.2), root + ray(angle, 0.42)], [0.04, 0.07, 0.035])
         shapes.append(Shape(feather.outline(), "tail", (paint.far, paint.main, paint.accent)[k]))
     turn = rng.uniform(-0.35, 0.45)
     neck = np.array([0.27, -0.1])
@@ -71,8 +69,7 @@ def bird(rng: Generator, paint: Paint) -> list[Shape]:
     for k in range(3):
         angle = turn - 1.75 - 0.33 * k
         feather = Tube.through(
-            np.stack([head, head + ray(angle, 0.12), head + ray(angle - 0.25, 0.12 + crest)]),
-            [0.05, 0.04, 0.01],
+            [head, head + ray(angle, 0.12), head + ray(angle - 0.25, 0.12 + crest)], [0.05, 0.04, 0.01]
         )
         shapes.append(Shape(feather.outline(), "head", paint.main))
     shapes.append(Shape(torso.outline(), "torso", paint.main))
@@ -159,22 +156,18 @@ def fish(rng: Generator, paint: Paint) -> list[Shape]:
     )
     shapes.append(Shape(smooth(np.concatenate([base, crown - (lean + 0.04, 0.0)])), "back fin", fin))
     for along in (0.44, 0.54, 0.64):
-        spine = np.stack(
-            [body.at(along, -0.9), body.at(along - 0.02, -1.0 - 0.6 * (height - 0.4)) - (lean, 0.0)]
-        )
+        spine = [body.at(along, -0.9), body.at(along - 0.02, -1.0 - 0.6 * (height - 0.4)) - (lean, 0.0)]
         shapes.append(Shape(Tube.through(spine, [0.008, 0.006]).outline(), "back fin", ray_tone, False))
     shapes.append(Shape(_fin(body.at(0.42, 0.9), rng.uniform(1.7, 2.3), 0.25), "belly fin", fin))
     shapes.append(Shape(body.outline(), "torso", paint.main))
     shapes.append(Shape(body.crescent(0.04, 0.98, 0.25, 0.97), "torso", paint.light, False))
     shapes += coat_shapes(rng, paint, body, "torso", 0.9)
     gill = 0.72
-    along = np.linspace(gill, 1.0, 10)
+    cheek = np.linspace(gill, 1.0, 10)
     arc = body.at(gill - 0.05 + 0.05 * np.linspace(-1, 1, 9) ** 2, np.linspace(0.99, -0.99, 9))
-    face = np.concatenate([body.at(along, -1.0), body._cap(-1)[::-1], body.at(along[::-1], 1.0), arc])
+    face = np.concatenate([body.at(cheek, -1.0), body.cap(-1)[::-1], body.at(cheek[::-1], 1.0), arc])
     shapes.append(Shape(face, "head", mixed(paint.main, paint.light, 0.45)))
-    mouth = Tube.through(
-        np.stack([body.at(1.0, 0.4), body.at(0.94, 0.5), body.at(0.9, 0.38)]), [0.012, 0.01, 0.006]
-    )
+    mouth = Tube.through([body.at(1.0, 0.4), body.at(0.94, 0.5), body.at(0.9, 0.38)], [0.012, 0.01, 0.006])
     shapes.append(Shape(mouth.outline(), "head", paint.line, False))
     shapes += _eye(body.at(0.86, -0.28), (0.0, 0.0), 0.055, 0.0)
     shapes.append(Shape(_fin(body.at(0.62, 0.35), rng.uniform(2.1, 3.3), 0.27), "belly fin", fin))
@@ -195,17 +188,15 @@ def fox(rng: Generator, paint: Paint) -> list[Shape]:
     angle = np.pi + rng.uniform(-0.35, 1.0)
     curl = rng.uniform(-0.7, 0.7)
     tail_root = np.array([-0.4, -0.06])
-    joints = np.stack(
-        [tail_root, tail_root + ray(angle, 0.16), tail_root + ray(angle, 0.16) + ray(angle + curl, 0.24)]
-    )
-    tail = Tube.through(joints, [0.045, 0.105, 0.03])
+    bend = tail_root + ray(angle, 0.16)
+    tail = Tube.through([tail_root, bend, bend + ray(angle + curl, 0.24)], [0.045, 0.105, 0.03])
     shapes.append(Shape(tail.outline(), "tail", paint.main))
     zigzag = tail.at(np.array([0.68, 0.76, 0.68, 0.76, 0.68]), np.array([-1.0, -0.5, 0.0, 0.5, 1.0]))
     tip = np.concatenate(
         [
             zigzag,
             tail.at(np.linspace(0.75, 1.0, 5), 1.0),
-            tail._cap(-1),
+            tail.cap(-1),
             tail.at(np.linspace(1.0, 0.75, 5), -1.0),
         ]
     )
@@ -214,7 +205,7 @@ def fox(rng: Generator, paint: Paint) -> list[Shape]:
     neck = np.array([0.28, -0.06])
     head = neck + ray(rng.uniform(-1.2, -0.45), 0.26)
     turn = rng.uniform(-0.3, 0.5)
-    collar = Tube.through([neck + (-0.03, 0.04), (neck + head) / 2, head], [0.14, 0.12, 0.1])
+    collar = Tube.through([neck - (0.03, -0.04), (neck + head) / 2, head], [0.14, 0.12, 0.1])
     shapes.append(Shape(collar.outline(), "torso", paint.main))
     shapes.append(Shape(torso.outline(), "torso", paint.main))
     shapes.append(Shape(torso.crescent(0.1, 0.97, 0.35, 0.97), "torso", paint.light, False))
@@ -283,8 +274,8 @@ def beetle(rng: Generator, paint: Paint) -> list[Shape]:
             angle = heading + rng.uniform(-0.28, 0.28)
             knee = np.array([x, 0.16]) + ray(angle, 0.2)
             foot = knee + ray(angle + (0.7 if heading > 1.5 else -0.5) + rng.uniform(-0.2, 0.2), 0.17)
-            leg = Tube.through(np.stack([np.array([x, 0.1]), knee, foot]) * [1, side], [0.045, 0.034, 0.016])
-            shapes.append(Shape(leg.outline(), part, paint.far))
+            leg = Tube.through(np.array([(x, 0.1), knee, foot]) * [1, side], [0.045, 0.034, 0.016])
+            shapes.append(Shape(leg.outline(), part, paint.main))
     turn = rng.uniform(-0.3, 0.3)
     head = np.array([0.33, 0.0]) + ray(turn, 0.1)
     for side in (-1, 1):
@@ -297,10 +288,10 @@ def beetle(rng: Generator, paint: Paint) -> list[Shape]:
     face = smooth(
         np.array([[-0.1, -0.13], [0.03, -0.12], [0.11, -0.05], [0.11, 0.05], [0.03, 0.12], [-0.1, 0.13]])
     )
-    shapes.append(Shape(turned(face, turn) + head, "head", mixed(paint.main, paint.line, 0.45)))
+    shapes.append(Shape(turned(face, turn) + head, "head", mixed(paint.main, paint.light, 0.3)))
     for side in (-1, 1):
         shapes += _eye(head, (0.045, 0.085 * side), 0.038, turn)
-    abdomen = Tube.through([(-0.42, 0), (-0.1, 0), (0.2, 0)], [0.1, 0.2, 0.16])
+    abdomen = Tube.through([(-0.42, 0.0), (-0.1, 0.0), (0.2, 0.0)], [0.1, 0.2, 0.16])
     shapes.append(Shape(abdomen.outline(), "torso", paint.far))
     spread = max(0.0, rng.uniform(-0.25, 0.5))
     for side in (-1, 1):

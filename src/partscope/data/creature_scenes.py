@@ -35,7 +35,7 @@ _SPOKES = np.array([ray(angle, 1.0) for angle in np.arange(8) * np.pi / 4])
 
 def paint_background(rng: Generator, side: int) -> Image.Image:
     """A textured background of `side` x `side` canvas pixels."""
-    light, dark = (jittered(rng, c, 8) for c in _GROUNDS[rng.integers(len(_GROUNDS))])
+    light, dark = (jittered(rng, c, 8.0) for c in _GROUNDS[rng.integers(len(_GROUNDS))])
     kind = BACKGROUNDS[rng.integers(len(BACKGROUNDS))]
     cells = 9 if kind == "clouds" else 3
     share = rng.random((cells, cells, 1)) ** (1.0 if kind == "clouds" else 2.0)
@@ -150,7 +150,7 @@ def random_blades(rng: Generator, side: int) -> list[Shape]:
             [foot, foot + ray(-np.pi / 2 + lean / 2, height / 2), foot + ray(-np.pi / 2 + lean, height)]
         )
         blade = Tube.through(joints, [0.035 * side, 0.03 * side, 0.004 * side])
-        tone = jittered(rng, green, 10)
+        tone = jittered(rng, green, 10.0)
         shapes.append(Shape(blade.outline(), NO_PART, tone))
         shapes.append(Shape(blade.band(0.0, 0.95, -0.15, 0.15), NO_PART, mixed(tone, WHITE, 0.3), False))
     return shapes

@@ -1,27 +1,41 @@
 """Curves and tubes of which the drawn creatures are made (unit lengths, x forward, y down)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
+Joints = Sequence[tuple[float, float] | NDArray[np.float64]] | NDArray[np.float64]
 
 _STEPS = 5
 NO_PART = ""
 """Part of a shape that belongs to no animal."""
 
 
-def _catmull_rom_basis(steps: int) -> NDArray[np.float64]:
-    t = np.arange(steps) / steps
-    return 0.5 * np.stack(
+@lru_cache(maxsize=64)
+def _spline(count: int, *, closed: bool) -> NDArray[np.float64]:
+    """The matrix that takes control points to the points of their Catmull-Rom curve."""
+    t = np.arange(_STEPS) / _STEPS
+    basis = 0.5 * np.stack(
         [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], axis=1
     )
+    eye = np.eye(count)
+    if closed:
+        around = np.concatenate([eye[-1:], eye, eye[:2]])
+    else:
+        around = np.concatenate([2 * eye[:1] - eye[1:2], eye, 2 * eye[-1:] - eye[-2:-1]])
+    curve = np.concatenate([basis @ around[k : k + 4] for k in range(len(around) - 3)])
+    return curve if closed else np.concatenate([curve, eye[-1:]])
 
 
-_BASIS = _catmull_rom_basis(_STEPS)
+@lru_cache(maxsize=64)
+def _spline_direction(count: int) -> NDArray[np.float64]:
+    """The matrix that takes control points to the directions, of any length, along their open curve."""
+    curve = _spline(count, closed=False)
+    return np.concatenate([curve[1:2] - curve[:1], curve[2:] - curve[:-2], curve[-1:] - curve[-2:-1]])
 
 
 class Shape(NamedTuple):
@@ -37,25 +51,18 @@ class Shape(NamedTuple):
 
 def smooth(points: NDArray[np.float64], *, closed: bool = True) -> NDArray[np.float64]:
     """Catmull-Rom curve through the points, five for each span."""
-    if closed:
-        around = np.concatenate([points[-1:], points, points[:2]])
-    else:
-        first, last = 2 * points[:1] - points[1:2], 2 * points[-1:] - points[-2:-1]
-        around = np.concatenate([first, points, last])
-    control = sliding_window_view(around, 4, axis=0)
-    curve = (control @ _BASIS.T).transpose(0, 2, 1).reshape(-1, points.shape[1])
-    return curve if closed else np.concatenate([curve, points[-1:]])
+    return np.asarray(_spline(len(points), closed=closed) @ points)
 
 
 def blob(centre: tuple[float, float], radii: tuple[float, float], angle: float = 0.0) -> NDArray[np.float64]:
     """An ellipse; the angle in radians turns it clockwise on the screen."""
-    return turned(_CIRCLE * radii, angle) + centre
+    return np.asarray(turned(_CIRCLE * radii, angle) + centre)
 
 
 def turned(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     """Points turned about the origin, clockwise on the screen, by radians."""
     cos, sin = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])
+    return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]))
 
 
 def ray(angle: float, length: float) -> NDArray[np.float64]:
@@ -87,7 +94,9 @@ def widened(outlines: list[NDArray[np.float64]], width: float) -> list[NDArray[n
 
 _ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-_CAP = np.linspace(0, np.pi, 7)[1:-1]
+_CAP_ANGLES = np.linspace(0, np.pi, 7)[1:-1]
+_CAP = np.stack([np.cos(_CAP_ANGLES), np.sin(_CAP_ANGLES)], axis=1)
+_LEFT_TURN = np.array([-1.0, 1.0])
 
 
 class Tube(NamedTuple):
@@ -98,34 +107,24 @@ class Tube(NamedTuple):
     radius: NDArray[np.float64]
 
     @classmethod
-    def through(
-        cls,
-        joints: Sequence[tuple[float, float] | NDArray[np.float64]] | NDArray[np.float64],
-        radii: list[float],
-    ) -> Self:
+    def through(cls, joints: Joints, radii: list[float]) -> "Tube":
         """The tube whose smooth centre line and radius pass through the given ones."""
         control = np.empty((len(radii), 3))
         control[:, :2], control[:, 2] = joints, radii
         curve = smooth(control, closed=False)
-        centre, radius = curve[:, :2], np.maximum(curve[:, 2], 0.004)
-        along = np.empty_like(centre)
-        along[1:-1] = centre[2:] - centre[:-2]
-        along[0], along[-1] = centre[1] - centre[0], centre[-1] - centre[-2]
+        along = _spline_direction(len(radii)) @ control[:, :2]
         along /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-        return cls(centre, along[:, ::-1] * [-1.0, 1.0], radius)
+        return cls(curve[:, :2], along[:, ::-1] * _LEFT_TURN, np.maximum(curve[:, 2], 0.004))
 
     def outline(self) -> NDArray[np.float64]:
         """Closed outline with round ends."""
         offset = self.normal * self.radius[:, None]
-        return np.concatenate(
-            [self.centre + offset, self._cap(-1), (self.centre - offset)[::-1], self._cap(0)]
-        )
+        return np.concatenate([self.centre + offset, self.cap(-1), (self.centre - offset)[::-1], self.cap(0)])
 
-    def _cap(self, end: int) -> NDArray[np.float64]:
-        normal = self.normal[end] if end == -1 else -self.normal[end]
-        tangent = np.array([normal[1], -normal[0]])
-        arc = np.cos(_CAP)[:, None] * normal + np.sin(_CAP)[:, None] * tangent
-        return np.asarray(self.centre[end] + arc * self.radius[end])
+    def cap(self, end: Literal[0, -1]) -> NDArray[np.float64]:
+        """Half circle that rounds the start (0) or the end (-1), seen from outside."""
+        x, y = (self.normal[end] * (self.radius[end] if end else -self.radius[end])).tolist()
+        return np.asarray(self.centre[end] + _CAP @ np.array([[x, y], [y, -x]]))
 
     def at(
         self, along: NDArray[np.float64] | float, across: NDArray[np.float64] | float

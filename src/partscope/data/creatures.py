@@ -46,7 +46,8 @@ class Creature:
     @property
     def part_masks(self) -> NDArray[np.bool_]:
         """(K, size, size) visible pixels of each part."""
-        return self.labels[None] == np.arange(1, len(PARTS) + 1, dtype=np.uint8)[:, None, None]
+        marks = np.arange(1, len(PARTS) + 1, dtype=np.uint8)
+        return np.equal(self.labels[None], marks[:, None, None])
 
 
 def draw_creature(seed: int | tuple[int, ...], kind: str | None, size: int = 96) -> Creature:
@@ -75,24 +76,32 @@ def draw_creature(seed: int | tuple[int, ...], kind: str | None, size: int = 96)
     _paint(ground, random_clutter(rng, side))
     body = [] if kind is None else _posed(rng, kind, side)
     blades = random_blades(rng, side) if rng.random() < 0.5 else []
-    animal, front = Image.new("RGB", (side, side)), Image.new("RGB", (side, side))
-    labels, cover = _paint(animal, body), _paint(front, blades)
-    whole = _centres(labels)
-    visible = np.where(_centres(cover) > 0, 0, whole).astype(np.uint8)
-    silhouette = labels.point(_FULL_WHERE_MARKED)
-    image = _composed(*(layer.reduce(_FINE) for layer in (ground, animal, silhouette, front, cover)))
+    scene = np.asarray(ground.reduce(_FINE), np.float32)
+    whole = np.zeros((size, size), np.uint8)
+    if body:
+        animal = Image.new("RGB", (side, side))
+        labels = _paint(animal, body)
+        whole = _centres(labels)
+        silhouette = labels.point(_FULL_WHERE_MARKED)
+        scene = _lit(scene, animal.reduce(_FINE), silhouette.reduce(_FINE))
+    visible = whole
+    if blades:
+        front = Image.new("RGB", (side, side))
+        cover = _paint(front, blades)
+        visible = np.where(_centres(cover) > 0, 0, whole).astype(np.uint8)
+        scene = scene * (1 - _share(cover.reduce(_FINE))[..., None]) + np.asarray(front.reduce(_FINE))
     landmarks, present = _centroids(whole, visible)
-    return Creature(image, landmarks, present, _box(whole), visible)
+    return Creature(scene.clip(0, 255).astype(np.uint8), landmarks, present, _box(whole), visible)
 
 
 def _posed(rng: Generator, kind: str, side: int) -> list[Shape]:
-    """The animal tilted, facing left or right, filling 60 to 88 % of the canvas, somewhere on it."""
+    """The animal tilted, facing left or right, filling 60 to 90 % of the canvas, somewhere on it."""
     shapes = KINDS[kind](rng, random_paint(rng))
     tilt, facing = rng.uniform(-0.3, 0.3), rng.choice([-1.0, 1.0])
     turned_shapes = [turned(s.points, tilt) * [facing, 1.0] for s in shapes]
     cloud = np.concatenate(turned_shapes)
     low, high = cloud.min(0), cloud.max(0)
-    scale = rng.uniform(0.6, 0.86) * side / float((high - low).max())
+    scale = rng.uniform(0.62, 0.88) * side / float((high - low).max())
     room = side * 0.97 - (high - low) * scale
     shift = side * 0.015 + room * rng.uniform(0.1, 0.9, 2) - low * scale
     return [s._replace(points=p * scale + shift) for s, p in zip(shapes, turned_shapes, strict=True)]
@@ -116,22 +125,20 @@ def _centres(fine: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(fine)[_FINE // 2 :: _FINE, _FINE // 2 :: _FINE]
 
 
-def _composed(
-    ground: Image.Image, animal: Image.Image, silhouette: Image.Image, front: Image.Image, cover: Image.Image
-) -> NDArray[np.uint8]:
-    """Ground, the animal's soft shadow, the animal lit from the upper left, and what stands before it."""
-    size = ground.width
-    soft = np.asarray(silhouette.filter(ImageFilter.GaussianBlur(size / 40)), np.float32) / 255
+def _share(mask: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(mask, np.float32) / np.float32(255)
+
+
+def _lit(ground: NDArray[np.float32], animal: Image.Image, silhouette: Image.Image) -> NDArray[np.float32]:
+    """The ground in the animal's soft shadow, and before it the animal lit from the upper left."""
+    size = silhouette.width
+    soft = _share(silhouette.filter(ImageFilter.GaussianBlur(size / 40)))
     step = max(1, round(size / 36))
-    light = np.zeros_like(soft)
-    light[step:, step:] = soft[step:, step:] - soft[:-step, :-step]
-    shadow = np.zeros_like(soft)
+    shadow, light = np.zeros_like(soft), np.zeros_like(soft)
     shadow[step:, step:] = soft[:-step, :-step]
-    alpha = (np.asarray(silhouette, np.float32) / 255)[..., None]
-    scene = np.asarray(ground, np.float32) * (1 - 0.38 * shadow[..., None]) * (1 - alpha)
-    scene += np.asarray(animal, np.float32) * (1 + 0.42 * light)[..., None]
-    scene = scene * (1 - (np.asarray(cover, np.float32) / 255)[..., None]) + np.asarray(front, np.float32)
-    return np.clip(scene, 0, 255).astype(np.uint8)
+    light[step:, step:] = soft[step:, step:] - shadow[step:, step:]
+    dimmed = (1 - 0.38 * shadow) * (1 - _share(silhouette))
+    return np.asarray(ground * dimmed[..., None] + np.asarray(animal) * (1 + 0.42 * light)[..., None])
 
 
 def _centroids(
@@ -210,6 +217,7 @@ class CreaturePhotos(PhotoSet):
         return draw_creature(self._seeds(i), kind, self.input_size)
 
     def names(self) -> list[str]:
+        """Names of all images, in order: split, kind, seed and number."""
         return [self._name(i) for i in range(self._count)]
 
     def _name(self, i: int) -> str:
@@ -218,6 +226,7 @@ class CreaturePhotos(PhotoSet):
         return f"{self._split}/{kind}-{self._seed}-{i:05d}"
 
     def category_of(self, i: int) -> int:
+        """Category of image `i`; -1 for every fifth, which has no animal."""
         i = checked_index(i, self._count)
         turn, place = divmod(i, _EVERY)
         return NEGATIVE if place == _EVERY - 1 else (turn * (_EVERY - 1) + place) % len(self.categories)
@@ -226,9 +235,11 @@ class CreaturePhotos(PhotoSet):
         return self._seed, ("train", "test").index(self._split), i
 
     def file_digest(self, i: int) -> str:
+        """SHA-256 (hex) of all that the drawing depends on: generator, seeds and kind."""
         i = checked_index(i, self._count)
         return digest_of([f"creatures {GENERATOR_VERSION}", repr(self._seeds(i)), self._name(i)])
 
     @property
     def transform_digest(self) -> str:
+        """SHA-256 (hex) of the generator's version and the size."""
         return digest_of([f"creatures {GENERATOR_VERSION}: drawn at {self.input_size} px"])

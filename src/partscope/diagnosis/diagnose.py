@@ -24,8 +24,7 @@ from partscope.maths import landmark_spread, nearest_landmark_r2, unit_points
 from partscope.nets import Explainer
 from partscope.performers import Performer
 from partscope.settings import DiagnoseSettings
-from partscope.training.features import FeatureStore
-from partscope.training.labels import Labels
+from partscope.training import FeatureStore, Labels
 
 FORMAT = 1
 COLLAPSE = 0.6
@@ -121,7 +120,7 @@ def _p(subject: Subject, seen: Observation, counts: Tensor) -> Number:
     above, below = (seen.through_parts * objects).double(), (seen.through_all * objects).double()
     weights = counts.double()
     replicates = (weights @ above) / (weights @ below)
-    return interval(float(subject.explainer.p), replicates, int(objects.sum()), least=0.0, most=1.0)
+    return interval(float(subject.explainer.p.detach()), replicates, int(objects.sum()), least=0.0, most=1.0)
 
 
 def _stability(

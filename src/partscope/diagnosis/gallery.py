@@ -47,7 +47,7 @@ def make_gallery(
     maps, raw = {}, {}
     for start in range(0, len(used), 64):
         rows = used[start : start + 64]
-        parts, _ = subject.explainer.encode(subject.store.rows(rows).tap.to(subject.explainer.w_p.device))
+        parts, _ = subject.explainer.encode(subject.store.rows(rows).tap)
         for k, i in enumerate(rows):
             maps[i], raw[i] = parts.parts[k].cpu(), parts.second[k].cpu()
     shots = [images(i) for i in used]

@@ -10,7 +10,7 @@ from torch import Tensor
 from partscope.maths import ReceptiveField, part_location, unit_points
 from partscope.nets import Explainer, InterpretableMaps, OrdinaryMaps, Silenced
 from partscope.performers import Performer
-from partscope.training.features import FeatureStore
+from partscope.training import FeatureStore
 
 VARIANTS = ("full", "parts_only", "ordinary_only")
 
@@ -78,13 +78,11 @@ def observe(
     means = _target_means(performer, store, batch_size)
     units = {"explainer": 0, "top_conv": 0, "tap": 0}
     for index, features in store.batches(batch_size):
-        device = explainer.w_p.device
-        tap = features.tap.to(device)
         with torch.no_grad():
             scores = performer.resume(features, "last")
             maps = {"tap": features.tap, "top_conv": performer.top_map(features)}
-        parts, ordinary, contribution = _explain(explainer, performer, tap, scores, category[index])
-        maps["explainer"] = parts.raw.cpu()
+        parts, ordinary, contribution = _explain(explainer, performer, features.tap, scores, category[index])
+        maps["explainer"] = parts.raw
         for name, map_ in maps.items():
             units[name] = map_.shape[2] * map_.shape[3]
             _append_peaks(rows, name, map_, _field(performer, map_, features.tap))
@@ -96,11 +94,15 @@ def observe(
             rows.setdefault(name, []).append(value.cpu())
         yield int(index[-1]) + 1
     joined = {name: torch.cat(parts) for name, parts in rows.items()}
+
+    def peaks(layer: str) -> Peaks:
+        unit, score, total, points = (joined[f"{layer}.{k}"] for k in ("unit", "score", "total", "points"))
+        return Peaks(unit, score, total, points, units[layer])
+
     yield Observation(
-        *(
-            Peaks(*(joined[f"{layer}.{k}"] for k in ("unit", "score", "total", "points")), units[layer])
-            for layer in ("explainer", "top_conv", "tap")
-        ),
+        peaks("explainer"),
+        peaks("top_conv"),
+        peaks("tap"),
         joined["scores"],
         {v: joined[f"rebuilt.{v}"] for v in VARIANTS},
         {v: joined[f"error.{v}"] for v in VARIANTS},
@@ -120,8 +122,8 @@ def _explain(
     with torch.enable_grad():
         track = explainer.interpretable
         outputs = explainer.decode(track.norm(track.pool(masked)), ordinary.output)
-        rebuilt = performer.resume(outputs[-1].cpu(), "last")
-        judged = torch.where(category >= 0, category, scores.argmax(1)).clamp(max=rebuilt.shape[1] - 1)
+        rebuilt = performer.resume(outputs[-1], "last")
+        judged = torch.where(category.to(scores.device) >= 0, category.to(scores.device), scores.argmax(1)).clamp(max=rebuilt.shape[1] - 1)
         (gradient,) = torch.autograd.grad(rebuilt.gather(1, judged[:, None]).sum(), masked)
     return parts, ordinary, (gradient * parts.parts).sum((2, 3))
 
@@ -135,7 +137,7 @@ def _append_peaks(rows: dict[str, list[Tensor]], name: str, maps: Tensor, field:
         "points": unit_points(found.unit, maps.shape[3], field, field),
     }
     for key, value in values.items():
-        rows.setdefault(f"{name}.{key}", []).append(value)
+        rows.setdefault(f"{name}.{key}", []).append(value.cpu())
 
 
 def _append_fidelity(
@@ -152,15 +154,15 @@ def _append_fidelity(
         "full": None, "parts_only": "ordinary", "ordinary_only": "interpretable",
     }
     for variant, silent in silenced.items():
-        outputs = tuple(u.cpu() for u in explainer.decode(parts, ordinary, silent))
+        outputs = explainer.decode(parts, ordinary, silent)
         errors = [
             (u - v).square().flatten(1).sum(1)
             for u, v in zip(_activated(performer, outputs), truth, strict=True)
         ]
-        rows.setdefault(f"error.{variant}", []).append(torch.stack(errors, 1))
-        rows.setdefault(f"rebuilt.{variant}", []).append(performer.resume(outputs[-1], "last"))
+        rows.setdefault(f"error.{variant}", []).append(torch.stack(errors, 1).cpu())
+        rows.setdefault(f"rebuilt.{variant}", []).append(performer.resume(outputs[-1], "last").cpu())
     norms = [(v - m).square().flatten(1).sum(1) for v, m in zip(truth, means, strict=True)]
-    rows.setdefault("norm", []).append(torch.stack(norms, 1))
+    rows.setdefault("norm", []).append(torch.stack(norms, 1).cpu())
 
 
 def _activated(performer: Performer, targets: tuple[Tensor, ...]) -> list[Tensor]:
@@ -171,7 +173,7 @@ def _activated(performer: Performer, targets: tuple[Tensor, ...]) -> list[Tensor
 def _target_means(performer: Performer, store: FeatureStore, batch_size: int) -> list[Tensor]:
     totals: list[Tensor] = []
     for _, features in store.batches(batch_size):
-        sums = [t.double().sum(0) for t in _activated(performer, features.targets)]
+        sums = [t.sum(0).double() for t in _activated(performer, features.targets)]
         totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
     return [(t / len(store)).float() for t in totals]
 

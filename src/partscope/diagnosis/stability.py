@@ -108,7 +108,7 @@ def nulls(
             totals[name] = (value + shares[c] * of(None), replicates + shares[c] * of(counts[:, rows]))
     owned = (category[:, None] == filters_of.nonzero().flatten()[None]).any(1)
     n = int((owned & truth.present.any(1)).sum())
-    return {name: interval(float(v), r.atleast_1d(), n, least=0.0) for name, (v, r) in totals.items()}
+    return {name: interval(float(v), r.reshape(-1), n, least=0.0) for name, (v, r) in totals.items()}
 
 
 def diversity(

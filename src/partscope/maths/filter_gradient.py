@@ -122,7 +122,7 @@ def paper_gradient(
     >>> x[0, 0, 1, 1] = 6
     >>> g = paper_gradient(x, torch.tensor([[True], [False]]))
     >>> round(1000 * g[0, 0, 1, 1].item(), 6), round(1000 * g[1, 0, 1, 1].item(), 6)
-    (-1.167131, 0.385985)
+    (-0.79371, 0.220942)
 
     Source: paper, App. H (the printed formula lacks the minus sign of Eq. 2).
     """

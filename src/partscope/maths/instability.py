@@ -62,8 +62,8 @@ def location_deviation(
     lead = () if count is None else tuple(count.shape[:-1])
     repeats = torch.ones(1, n_images) if count is None else count.reshape(-1, n_images)
     repeats = repeats.to(device=scores.device, dtype=torch.float64)
-    limit = n_images if top is None else top
-    chunk = max(1, _ELEMENTS_AT_ONCE // max(1, len(repeats) * n_landmarks * min(n_images, 2 * limit)))
+    depth = n_images if top is None else min(n_images, 2 * top)
+    chunk = max(1, _ELEMENTS_AT_ONCE // max(1, len(repeats) * n_landmarks * depth))
     parts = []
     for first in range(0, n_filters, chunk):
         part = slice(first, first + chunk)
@@ -73,15 +73,17 @@ def location_deviation(
         rank = scores[:, part, None].expand(-1, -1, n_landmarks).flatten(1).T
         rank = rank.masked_fill(~eligible, -math.inf)
         order = rank.argsort(dim=-1, descending=True, stable=True)
-        parts.append(_top_deviation(distance, eligible, order, repeats, limit))
+        parts.append(_top_deviation(distance, eligible, order, repeats, top, depth))
     deviation = torch.cat(parts, 1) if parts else repeats.new_zeros(len(repeats), 0)
     return (deviation / diagonal).reshape(*lead, n_filters, n_landmarks)
 
 
-def _top_deviation(distance: Tensor, eligible: Tensor, order: Tensor, repeats: Tensor, limit: int) -> Tensor:
+def _top_deviation(
+    distance: Tensor, eligible: Tensor, order: Tensor, repeats: Tensor, top: int | None, depth: int
+) -> Tensor:
     n_images = distance.shape[1]
     n_eligible = eligible.sum(1)
-    depth = min(n_images, 2 * limit)
+    limit = math.inf if top is None else top
     while True:
         index = order[:, :depth]
         shown = eligible.gather(1, index)

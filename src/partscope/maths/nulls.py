@@ -150,7 +150,7 @@ def _fixed_point_instability(
     lead = () if count is None else tuple(count.shape[:-1])
     repeats = torch.ones(1, n_images) if count is None else count.reshape(-1, n_images)
     repeats = repeats.to(device=landmarks.device, dtype=torch.float64)
-    limit = n_images if top is None else top
+    limit = math.inf if top is None else top
     draws = 1 if top is None else draws
     order = _random(n_images, draws, generator, landmarks.device).T.argsort(-1)
     back = order.argsort(-1)

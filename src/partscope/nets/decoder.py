@@ -1,7 +1,7 @@
 """The decoder: the performer's own next modules, copied and trained on."""
 
 from collections.abc import Sequence
-from typing import Self, final
+from typing import final
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class Decoder(nn.Module):
         self.segments = nn.ModuleList(segments)
         self.register_buffer("gain", gain.detach().clone().float())
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> "Decoder":
         """Keeps copied batch norms and dropouts in evaluation: they are the performer's."""
         super().train(mode)
         for segment in self.segments:

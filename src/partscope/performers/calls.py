@@ -1,7 +1,7 @@
 """The tree of module calls of one forward pass."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class _Recorder:
         self.counts: dict[str, int] = {}
         self.kept: dict[int, tuple[weakref.ref[Tensor], int, Tensor]] = {}
 
-    def keep(self, values: list[object]) -> Tensor | None:
+    def keep(self, values: Sequence[object]) -> Tensor | None:
         if len(values) != 1 or not isinstance(values[0], Tensor):
             return None
         tensor = values[0]

@@ -1,4 +1,4 @@
-"""A frozen twin of the user's network: same weights in memory, nothing of the user's own module ever changed."""
+"""A frozen twin of the user's network: same weights in memory, while the user's module is only read."""
 
 import copy
 from collections.abc import Iterator
@@ -6,10 +6,17 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from partscope.errors import PerformerError
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_state_dict_hooks",
+)
 
 
 def frozen_copy(module: nn.Module) -> nn.Module:
@@ -30,7 +37,7 @@ def frozen_copy(module: nn.Module) -> nn.Module:
     memo: dict[int, object] = {}
     for part in module.modules():
         for weight in part._parameters.values():
-            if isinstance(weight, nn.parameter.UninitializedTensorMixin):
+            if weight is not None and is_lazy(weight):
                 raise PerformerError(
                     f"copying the network {type(module).__name__}",
                     f"a lazy {type(part).__name__} whose weights have no shape yet",
@@ -100,7 +107,7 @@ def set_in_place(module: nn.Module, flags: dict[str, bool]) -> dict[str, bool]:
     for name, part in module.named_modules():
         if name in flags:
             before[name] = bool(part.inplace)
-            part.inplace = flags[name]  # type: ignore[assignment]
+            part.inplace = flags[name]
     return before
 
 

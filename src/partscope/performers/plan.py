@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import final
 
 from torch import nn
@@ -123,8 +124,10 @@ def make_plan(spine: Spine, name: str, tap: str | None, targets: tuple[str, ...]
         targets_at = _auto_targets(spine, name, -1 if tap_at is None else tap_at)
     if tap_at is None:
         tap_at = _auto_tap(spine, name, targets_at[0])
+        if why := why_not_tap(spine, tap_at):
+            raise _bad_tap(spine, name, spine.steps[tap_at].label, why)
     order = (tap_at, *targets_at)
-    if any(a >= b for a, b in zip(order, order[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(order)):
         labels = [spine.steps[i].label for i in order]
         raise PerformerError(
             f"tapping {name} at '{labels[0]}' with targets {', '.join(labels[1:])}",

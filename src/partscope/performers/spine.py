@@ -22,7 +22,7 @@ class SpineStep:
     name: str
     """Dotted name of the module; empty for a functional step between two modules."""
     label: str
-    """What users call this position: the name, ``name@2`` for a second call, ``name+relu`` for a functional step."""
+    """What users call it: the name, ``name@2`` for a second call, ``name+relu`` for a functional step."""
     module: nn.Module
     """What runs."""
     index: int
@@ -34,7 +34,7 @@ class SpineStep:
 @final
 @dataclass(frozen=True, eq=False)
 class Spine:
-    """A suffix of the forward pass: running the steps in order turns the first one's output into the scores."""
+    """A suffix of the forward pass: the steps in order turn the first one's output into the scores."""
 
     steps: tuple[SpineStep, ...]
     """From the first position that can be resumed to the scores."""
@@ -71,9 +71,9 @@ def find_spine(module: nn.Module, input_size: int, name: str = "", channels: int
     """Trace a frozen network once and find its spine.
 
     The walk goes backwards from the scores: the last module call whose output *bridges* to them (is them, or
-    becomes them by a few functional steps), then the call whose output bridges to that one's input, and so on.
-    A call with parameters that is not on this chain ends it. A call is opened into the calls inside it if
-    those form such a chain from its input to its output, so that residual, fire and inception blocks stay whole.
+    becomes them by a few functional steps), then the call whose output bridges to that one's input, and so
+    on. A call with parameters that is not on this chain ends it. A call is opened into the calls inside it if
+    those form such a chain from its input to its output, so that residual and inception blocks stay whole.
     The spine is checked on a second random batch, of another size and larger values.
 
     Args:
@@ -130,7 +130,9 @@ def _check_scores(root: Call, name: str) -> None:
     if scores is None or scores.ndim != 2:
         got = "something that is not one tensor" if scores is None else f"a tensor {tuple(scores.shape)}"
         raise PerformerError(
-            f"tracing {name}", f"{got} as its output", "hand over a classifier that returns scores (N, classes)"
+            f"tracing {name}",
+            f"{got} as its output",
+            "hand over a classifier with scores (N, classes)",
         )
     if not bool(torch.isfinite(scores).all()):
         layer = _first_bad(root) or name
@@ -182,7 +184,7 @@ def _chain(call: Call) -> tuple[list[Call | nn.Module], bool]:
 
 
 def _expand(item: Call | nn.Module, opened: list[tuple[str, Call | nn.Module]]) -> list[Call | nn.Module]:
-    if not isinstance(item, Call):
+    if not isinstance(item, Call) or not item.children:
         return [item]
     inner, complete = _chain(item)
     if not complete or not any(isinstance(part, Call) for part in inner):
@@ -216,7 +218,7 @@ def _build(root: Call) -> Spine:
 
 
 def _verified(spine: Spine, check: Call, name: str) -> Spine:
-    """Run every step alone on a second batch and keep the part of the spine, up to the scores, that agrees."""
+    """Run every step alone on a second batch; keep the part of the spine, up to the scores, that agrees."""
     recorded = _by_name(check)
     start, value = 0, None
     for i, step in enumerate(spine.steps):

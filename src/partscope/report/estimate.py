@@ -72,7 +72,20 @@ def percent(value: float | None) -> str:
         >>> percent(0.0225)
         '2.2%'
     """
-    return NOT_COMPUTED if value is None else f"{100 * value:.1f}%".replace("-", "−", 1)
+    if value is None:
+        return NOT_COMPUTED
+    text = f"{100 * value:.1g}%" if 0 < abs(value) < 0.0005 else f"{100 * value:.1f}%"
+    return text.replace("-", "−", 1) if value < 0 else text
+
+
+def share(value: float | None) -> str:
+    """A filter's share of the score as a percentage with two decimals.
+
+    Example:
+        >>> share(-0.0031)
+        '−0.31%'
+    """
+    return NOT_COMPUTED if value is None else f"{100 * value:.2f}%".replace("-", "−", 1)
 
 
 def pixels(value: float | None, diagonal: float) -> str:

@@ -12,7 +12,7 @@ from partscope.report.reading import Gallery
 
 BUDGET_BYTES = 2_400_000
 SIDE_PX = 168
-HEAT_STOPS = np.array([[59, 15, 112], [183, 55, 121], [252, 137, 97], [252, 253, 191]], dtype=np.float64)
+HEAT_STOPS = np.array([[150, 30, 110], [214, 60, 100], [252, 137, 97], [252, 253, 191]], dtype=np.float64)
 
 
 class Mark(NamedTuple):
@@ -53,7 +53,7 @@ class Tile(NamedTuple):
 
 
 def heat(values: NDArray[np.float32], largest: float) -> NDArray[np.uint8]:
-    """Colours a map: dark purple to pale yellow, and the more opaque the higher.
+    """Colours a map: purple through orange to pale yellow, and the more opaque the higher.
 
     Args:
         values: (U, V) map.
@@ -64,12 +64,12 @@ def heat(values: NDArray[np.float32], largest: float) -> NDArray[np.uint8]:
 
     Example:
         >>> heat(np.zeros((1, 1), np.float32), 1.0)[0, 0].tolist()
-        [59, 15, 112, 0]
+        [150, 30, 110, 0]
     """
     share = np.clip(values / largest, 0, 1) if largest > 0 else np.zeros_like(values)
     place = np.linspace(0, 1, len(HEAT_STOPS))
     channels = [np.interp(share, place, HEAT_STOPS[:, channel]) for channel in range(3)]
-    opacity = 210 * np.sqrt(share) * (share > 0.02)
+    opacity = 235 * share**0.6
     return np.stack([*channels, opacity], axis=-1).round().astype(np.uint8)
 
 
@@ -96,7 +96,9 @@ def map_frame(gallery: Gallery) -> Frame:
     return Frame(left, top, frame_width, frame_height)
 
 
-def filter_tiles(gallery: Gallery, row: int, facts: dict[str, Any], frame: Frame, photos: list[str]) -> list[Tile]:
+def filter_tiles(
+    gallery: Gallery, row: int, facts: dict[str, Any], frame: Frame, photos: list[str]
+) -> list[Tile]:
     """Draws one filter's images.
 
     Args:
@@ -117,7 +119,11 @@ def filter_tiles(gallery: Gallery, row: int, facts: dict[str, Any], frame: Frame
         point = gallery.points[row, place]
         marked = _landmark_point(gallery, image, landmark)
         name = gallery.names[image]
-        where = "the filter is silent" if silent else f"part location at row {point[0]:.0f}, column {point[1]:.0f}"
+        where = (
+            "the filter is silent"
+            if silent
+            else f"part location at row {point[0]:.0f}, column {point[1]:.0f}"
+        )
         near = f"; {landmark} at row {marked[0]:.0f}, column {marked[1]:.0f}" if marked is not None else ""
         tiles.append(
             Tile(
@@ -143,14 +149,19 @@ def photo_uris(gallery: Gallery) -> list[str]:
     uses = np.bincount(gallery.image_index.ravel(), minlength=len(gallery.images))
     side, quality = SIDE_PX, 84
     while True:
-        photos = [_jpeg(image, side, quality) if count else "" for image, count in zip(gallery.images, uses, strict=True)]
+        photos = [
+            _jpeg(image, side, quality) if count else ""
+            for image, count in zip(gallery.images, uses, strict=True)
+        ]
         weight = sum(len(photo) * int(count) for photo, count in zip(photos, uses, strict=True))
         if weight <= BUDGET_BYTES or side <= 32:
             return photos
         side, quality = int(side * 0.85), max(60, quality - 6)
 
 
-def _extent(units: NDArray[np.int64], points: NDArray[np.float32], count: int, length: int) -> tuple[float, float]:
+def _extent(
+    units: NDArray[np.int64], points: NDArray[np.float32], count: int, length: int
+) -> tuple[float, float]:
     if len(np.unique(units)) < 2:
         return 0.0, 100.0
     stride, start = np.polyfit(units.astype(np.float64), points.astype(np.float64), 1)
@@ -182,7 +193,7 @@ def _jpeg(image: NDArray[np.uint8], side: int, quality: int) -> str:
 
 def _png(pixels: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(pixels, mode=None).save(buffer, "PNG", optimize=True)
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     return _uri("image/png", buffer)
 
 

@@ -81,7 +81,7 @@ def read_gallery(run_folder: Path, diagnosis: Diagnosis) -> Gallery:
     path = run_folder / "gallery.safetensors"
     doing = f"reading the gallery '{path}'"
     try:
-        with safe_open(path, framework="np") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
@@ -96,6 +96,8 @@ def read_gallery(run_folder: Path, diagnosis: Diagnosis) -> Gallery:
         raise RunError(doing, f"images of type {arrays['images'].dtype}, not uint8", TODO)
     if index.size and not 0 <= index.min() <= index.max() < sizes["G"]:
         raise RunError(doing, f"an image_index outside its {sizes['G']} images", TODO)
+    if len(set(filters.tolist())) < len(filters):
+        raise RunError(doing, "one filter shown twice", TODO)
     strangers = set(filters.tolist()) - {row["filter"] for row in diagnosis.get("filters")}
     if strangers:
         raise RunError(doing, f"filter {min(strangers)}, which diagnosis.json does not know", TODO)
@@ -117,7 +119,7 @@ def read_gallery(run_folder: Path, diagnosis: Diagnosis) -> Gallery:
 
 
 def read_log(run_folder: Path) -> list[dict[str, Any]]:
-    """Reads the records of ``log.jsonl``; none where there is no log, and unreadable lines are passed over."""
+    """Reads the records of ``log.jsonl``; none where there is no log; unreadable lines are passed over."""
     path = run_folder / "log.jsonl"
     records = []
     if path.is_file():
@@ -132,7 +134,7 @@ def read_log(run_folder: Path) -> list[dict[str, Any]]:
 
 
 def read_run(run_folder: Path) -> dict[str, Any]:
-    """Reads ``run.json``; empty where it is missing or unreadable, for the diagnosis has its own provenance."""
+    """Reads ``run.json``; empty where it is missing or unreadable: the diagnosis has its own provenance."""
     try:
         content = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -143,8 +145,9 @@ def read_run(run_folder: Path) -> dict[str, Any]:
 def _fault_between_fields(document: dict[str, Any]) -> str | None:
     fidelity = document["fidelity"]
     for part in ("full", "parts_only", "ordinary_only"):
-        if len(fidelity[part]["fvu"]) != len(fidelity["targets"]):
-            return f"fidelity.{part}.fvu has {len(fidelity[part]['fvu'])} numbers for {len(fidelity['targets'])} targets"
+        found, wanted = len(fidelity[part]["fvu"]), len(fidelity["targets"])
+        if found != wanted:
+            return f"fidelity.{part}.fvu has {found} numbers for {wanted} targets"
     ids = [row["filter"] for row in document["filters"]]
     if len(set(ids)) != len(ids):
         return "filters names one filter twice"

@@ -13,11 +13,25 @@ TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
-KEYWORDS = frozenset(
-    "type const enum $ref properties required items minItems minLength minimum maximum exclusiveMinimum "
-    "additionalProperties if then else".split()
-)
-ANNOTATIONS = frozenset("$schema $id $defs title description".split())
+KEYWORDS = {
+    "type",
+    "const",
+    "enum",
+    "$ref",
+    "properties",
+    "required",
+    "items",
+    "minItems",
+    "minLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "additionalProperties",
+    "if",
+    "then",
+    "else",
+}
+ANNOTATIONS = {"$schema", "$id", "$defs", "title", "description"}
 
 
 def diagnosis_schema() -> dict[str, Any]:

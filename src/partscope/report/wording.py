@@ -34,7 +34,8 @@ def summary(diagnosis: Diagnosis) -> str:
         tested.append(counted(counts["test_negatives"], "negative"))
     dead = f", {counts['dead_filters']:,} of them dead" if counts["dead_filters"] else ", none of them dead"
     sentences = [
-        f"An explainer with {counted(counts['filters'], 'part filter')}{dead}, was fitted to {performer['name']} at "
+        f"An explainer with {counted(counts['filters'], 'part filter')}{dead}, was fitted to "
+        f"{performer['name']} at "
         f"the layer {performer['tap']} on {counted(counts['train_images'], 'image')} and measured on "
         f"{counts['test_images']:,} others ({words(tested)})."
     ]
@@ -45,10 +46,15 @@ def summary(diagnosis: Diagnosis) -> str:
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is not None and top.value is not None:
         spread = diagnosis.estimate("diversity.explainer.spread")
-        beside = f", while they spread over {plain(spread.value)} of the diagonal" if spread.value is not None else ""
+        beside = (
+            f", while they spread over {plain(spread.value)} of the diagonal"
+            if spread.value is not None
+            else ""
+        )
         sentences.append(
-            f"Its filters' location instability is {plain(explainer.value)} against {plain(top.value)} for the "
-            f"performer's own top-layer channels{beside}."
+            f"Its filters’ location instability is {plain(explainer.value)} against {plain(top.value)} "
+            "for the "
+            f"performer’s own top-layer channels{beside}."
         )
     return " ".join(sentences)
 
@@ -77,38 +83,43 @@ def read_fidelity(diagnosis: Diagnosis) -> str:
     if full.value is None:
         return f"The classification could not be compared.{loss}"
     if measure == "disagreement":
-        return f"With the explainer's features the network changes its answer on {percent(full.value)} of the images.{loss}"
+        changed = percent(full.value)
+        return (
+            f"With the explainer’s features the network changes its answer on {changed} of the images.{loss}"
+        )
     own = diagnosis.estimate("fidelity.performer.error")
     if own.value is None:
-        return f"The network errs on {percent(full.value)} of the images with the explainer's features.{loss}"
+        return f"The network errs on {percent(full.value)} of the images with the explainer’s features.{loss}"
     if _apart(own, full):
         verdict = "errs more often than" if full.value > own.value else "errs less often than"
     else:
         verdict = "errs about as often as"
     return (
-        f"With the explainer's features the network {verdict} with its own ({percent(full.value)} against "
+        f"With the explainer’s features the network {verdict} with its own ({percent(full.value)} against "
         f"{percent(own.value)}).{loss}"
     )
 
 
 def read_instability(diagnosis: Diagnosis) -> str:
-    """Reads location instability against the performer's channels and against predictors that see no image."""
+    """Reads location instability against the performer's channels and predictors that see no image."""
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is None or top.value is None:
-        return "Location instability could not be computed for the filters or for the performer's channels."
+        return "Location instability could not be computed for the filters or for the performer’s channels."
     if not _apart(explainer, top):
-        verdict = "about as steadily as the performer's own channels"
+        verdict = "about as steadily as the performer’s own channels"
     elif explainer.value < top.value:
-        verdict = "more steadily than the performer's own channels"
+        verdict = "more steadily than the performer’s own channels"
     else:
-        verdict = "less steadily than the performer's own channels"
+        verdict = "less steadily than the performer’s own channels"
     figures = f"({plain(explainer.value)} against {plain(top.value)})"
     sentence = f"Filters stay on the same object part {verdict} {figures}"
     constants = {
         "an image-centre constant": _location(diagnosis, "null_center"),
         "the best fixed point": _location(diagnosis, "null_best_fixed"),
     }
-    better = {name: e.value for name, e in constants.items() if e.value is not None and e.value <= explainer.value}
+    better = {
+        name: e.value for name, e in constants.items() if e.value is not None and e.value <= explainer.value
+    }
     random = _location(diagnosis, "null_random")
     if random.value is not None and (random.value <= explainer.value or not _apart(explainer, random)):
         return f"{sentence}, no steadier than points drawn at random ({plain(random.value)})."
@@ -125,27 +136,34 @@ def read_spread(diagnosis: Diagnosis) -> str:
     spread = diagnosis.estimate("diversity.explainer.spread")
     yardsticks = {
         "the landmarks": diagnosis.estimate("diversity.landmarks.spread").value,
-        "the performer's channels": diagnosis.estimate("diversity.top_conv.spread").value,
+        "the performer’s channels": diagnosis.estimate("diversity.top_conv.spread").value,
     }
     known = [f"{name} over {plain(value)}" for name, value in yardsticks.items() if value is not None]
     if spread.value is None:
-        return "The spread of the filters' part locations could not be computed."
+        return "The spread of the filters’ part locations could not be computed."
     against = f"; {words(known)}" if known else ""
+    wide = f"{plain(spread.value)} of the diagonal"
     if diagnosis.get("diversity.collapsed"):
-        return f"The filters point at nearly one place: they spread over only {plain(spread.value)} of the diagonal{against}."
+        return f"The filters point at nearly one place: they spread over only {wide}{against}."
     effective = diagnosis.estimate("diversity.explainer.effective_locations").value
     places = f", as if at {locations(effective)} equally used places" if effective is not None else ""
-    return f"In one image the filters look at places spread over {plain(spread.value)} of the diagonal{places}{against}."
+    return f"In one image the filters look at places spread over {wide}{places}{against}."
 
 
 def collapse(diagnosis: Diagnosis) -> str:
     """Says what a collapse means for the other numbers."""
     spread = diagnosis.estimate("diversity.explainer.spread").value
     top = diagnosis.estimate("diversity.top_conv.spread").value
-    figures = f" (spread {plain(spread)}, against {plain(top)} for the performer's channels)" if spread is not None else ""
+    figures = (
+        f" (spread {plain(spread)}, against {plain(top)} for the performer’s channels)"
+        if spread is not None
+        else ""
+    )
     return (
-        f"Most part filters point at nearly the same place in every image{figures}. They are near-copies of one "
-        "filter: a low location instability is then no sign of parts, and p does not say how much the parts carry."
+        f"Most part filters point at nearly the same place in every image{figures}. They are "
+        "near-copies of one "
+        "filter: a low location instability is then no sign of parts, and p does not say how much the "
+        "parts carry."
     )
 
 
@@ -153,28 +171,37 @@ def limits(diagnosis: Diagnosis) -> list[str]:
     """What the numbers of this report cannot say."""
     counts = diagnosis.get("counts")
     sentences = [
-        f"{GATE} The decoder can amplify what the ordinary track passes at a small weight. Only the errors with one "
+        f"{GATE} The decoder can amplify what the ordinary track passes at a small weight. Only the "
+        "errors with one "
         "track silenced show what each track carries.",
-        "A low location instability can be won by a constant: a point fixed at the image centre is often steadier than any "
+        "A low location instability can be won by a constant: a point fixed at the image centre is "
+        "often steadier than any "
         "filter. It speaks for parts only together with the spread and the three nulls.",
-        "Intervals come from drawing the test images again. They do not contain the differences between seeds, between "
+        "Intervals come from drawing the test images again. They do not contain the differences "
+        "between seeds, between "
         "training sets, or between performers: fit again with other seeds to see those.",
     ]
     if diagnosis.get("location_instability"):
         sentences.append(
-            f"Parts are named by the annotated landmarks only ({words(diagnosis.get('location_instability.landmarks'))} "
-            "for the instability). A filter may follow a part that has no name here, and a small R² then says nothing "
+            f"Parts are named by the annotated landmarks only "
+            f"({words(diagnosis.get('location_instability.landmarks'))} "
+            "for the instability). A filter may follow a part that has no name here, and a small R² "
+            "then says nothing "
             "against it."
         )
     else:
-        sentences.append("Without landmarks the parts have no names, and nothing here shows that a filter follows a part.")
+        sentences.append(
+            "Without landmarks the parts have no names, and nothing here shows that a filter follows a part."
+        )
     if 0 < counts["test_objects"] < FEW_IMAGES:
         sentences.append(
-            f"Only {counted(counts['test_objects'], 'test object')}: intervals from so few images are themselves "
+            f"Only {counted(counts['test_objects'], 'test object')}: intervals from so few images are "
+            "themselves "
             "uncertain, and small differences should not be read."
         )
     sentences.append(
-        "A contribution is the score's linear share at each image. It is no experiment: removing the filter can change "
+        "A contribution is the score’s linear share at each image. It is no experiment: removing the "
+        "filter can change "
         "the score by another amount."
     )
     return sentences
@@ -189,7 +216,11 @@ def _last(diagnosis: Diagnosis) -> str:
 
 
 def _lost(fvu: float, verb: str = "it misses") -> str:
-    return f"{verb} all of the variance (no better than its mean)" if fvu >= 1 else f"{verb} {percent(fvu)} of the variance"
+    return (
+        f"{verb} all of the variance (no better than its mean)"
+        if fvu >= 1
+        else f"{verb} {percent(fvu)} of the variance"
+    )
 
 
 def _apart(one: Estimate, other: Estimate) -> bool:

@@ -22,7 +22,7 @@ class FeatureSource(NamedTuple):
 
     digest: str
     """Of the list of files, their contents and the transform."""
-    count: int
+    images: int
     batches: Callable[[int], Iterator[Tensor]]
     """From the first row wanted on: batches of images (N, 3, S, S) in [0, 1], in row order."""
 
@@ -34,11 +34,18 @@ class FeatureStore:
     Args:
         manifest: what the features were made from and their shapes.
         shards: one mapping of tensor name to tensor or one file per ``shard_rows`` rows.
+        device: where rows are handed out.
     """
 
-    def __init__(self, manifest: Mapping[str, Any], shards: Sequence[Mapping[str, Tensor] | Path]) -> None:
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        shards: Sequence[Mapping[str, Tensor] | Path],
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.manifest = dict(manifest)
         self._shards = list(shards)
+        self.device = device
         self._open: dict[int, Any] = {}
 
     def __len__(self) -> int:
@@ -50,12 +57,13 @@ class FeatureStore:
         return ("tap", *(f"target{i}" for i in range(len(self.manifest["targets"]))))
 
     def rows(self, index: Sequence[int] | Tensor) -> Features:
-        """Returns the features of the given rows, in their order, in float32."""
+        """Returns the features of the given rows, in their order, in float32, on the store's device."""
         where = [int(i) for i in index]
         size = int(self.manifest["shard_rows"])
         columns: list[Tensor] = []
         for name in self.names:
-            columns.append(torch.cat([self._row(i // size, name, i % size) for i in where]).float())
+            rows = torch.cat([self._row(i // size, name, i % size) for i in where])
+            columns.append(rows.to(self.device).float())
         return Features(columns[0], tuple(columns[1:]))
 
     def batches(self, batch_size: int = 64) -> Iterator[tuple[Tensor, Features]]:
@@ -80,7 +88,7 @@ def identity_of(performer: Performer, source: FeatureSource) -> dict[str, Any]:
 
 
 def compute_features(
-    performer: Performer, source: FeatureSource, folder: Path | None, shard_rows: int, *, device: str = "cpu"
+    performer: Performer, source: FeatureSource, folder: Path | None, shard_rows: int
 ) -> Iterator[int | FeatureStore]:
     """Computes the features of all images, or opens those already in ``folder``.
 
@@ -89,7 +97,6 @@ def compute_features(
         source: the images.
         folder: where the shards go; None keeps them in memory.
         shard_rows: images in a shard.
-        device: where the performer is.
 
     Yields:
         The number of rows done so far, and last the store itself.
@@ -98,50 +105,40 @@ def compute_features(
         RunError: the folder holds features of another network or other images, or damaged ones.
         DivergedError: a feature is not finite in fp16.
     """
-    wanted = {**identity_of(performer, source), "rows": source.count, "dtype": "float16"}
+    wanted = {**identity_of(performer, source), "rows": source.images, "dtype": "float16"}
     manifest: dict[str, Any] = {**wanted, "shard_rows": shard_rows, "shards": [], "complete": False}
     if folder is not None and (folder / "manifest.json").exists():
         manifest = _open_manifest(folder, wanted)
         shard_rows = int(manifest["shard_rows"])
-    kept: list[Mapping[str, Tensor] | Path] = [folder / s["file"] for s in manifest["shards"]] if folder else []
-    done = sum(s["rows"] for s in manifest["shards"])
+    shards = manifest["shards"]
+    kept: list[Mapping[str, Tensor] | Path] = [folder / s["file"] for s in shards] if folder else []
+    done = sum(s["rows"] for s in shards)
     yield done
-    pending: list[Features] = []
-    held = 0
-    if done < source.count:
-        for images in source.batches(done):
-            pending.append(performer.features(images.to(device)))
-            held += len(images)
-            while held >= shard_rows or (held and done + held == source.count):
-                rows = min(shard_rows, held)
-                joined = _join(pending)
-                shard = {name: t[:rows].contiguous() for name, t in joined.items()}
-                rest = {name: t[rows:] for name, t in joined.items()}
-                held -= rows
-                pending = [Features(rest["tap"], tuple(t for n, t in rest.items() if n != "tap"))] if held else []
-                manifest["targets"] = [f"target{i}" for i in range(len(shard) - 1)]
-                kept.append(_keep(shard, folder, len(kept), manifest, rows))
-                done += rows
-                if done == source.count:
-                    break
-            yield done + held
-    if done != source.count:
+    pending: dict[str, Tensor] = {}
+    for images in source.batches(done) if done < source.images else ():
+        pending = _joined(pending, _rounded(performer.features(images.to(performer.device))))
+        manifest["targets"] = [name for name in pending if name != "tap"]
+        while len(pending["tap"]) >= shard_rows or 0 < len(pending["tap"]) == source.images - done:
+            shard = {name: t[:shard_rows].contiguous() for name, t in pending.items()}
+            pending = {name: t[shard_rows:] for name, t in pending.items()}
+            kept.append(_keep(shard, folder, manifest))
+            done += len(shard["tap"])
+        yield done + len(pending["tap"])
+    if done != source.images:
         raise RunError(
             "computing features",
-            f"{done} rows for {source.count} images",
+            f"{done} rows for {source.images} images",
             "pass a data set whose length equals the images that it yields",
         )
     manifest["complete"] = True
     if folder is not None:
         write_json(folder / "manifest.json", manifest)
-    yield FeatureStore(manifest, kept)
+    yield FeatureStore(manifest, kept, performer.device)
 
 
-def _join(pending: list[Features]) -> dict[str, Tensor]:
-    tensors = {"tap": torch.cat([f.tap.cpu() for f in pending])}
-    for i in range(len(pending[0].targets)):
-        tensors[f"target{i}"] = torch.cat([f.targets[i].cpu() for f in pending])
-    rounded = {name: t.to(torch.float16) for name, t in tensors.items()}
+def _rounded(features: Features) -> dict[str, Tensor]:
+    tensors = {"tap": features.tap, **{f"target{i}": t for i, t in enumerate(features.targets)}}
+    rounded = {name: t.to(torch.float16).cpu() for name, t in tensors.items()}
     for name, t in rounded.items():
         if not bool(torch.isfinite(t).all()):
             raise DivergedError(
@@ -152,13 +149,18 @@ def _join(pending: list[Features]) -> dict[str, Tensor]:
     return rounded
 
 
+def _joined(before: dict[str, Tensor], more: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: torch.cat([before[name], t]) for name, t in more.items()} if before else more
+
+
 def _keep(
-    shard: dict[str, Tensor], folder: Path | None, number: int, manifest: dict[str, Any], rows: int
+    shard: dict[str, Tensor], folder: Path | None, manifest: dict[str, Any]
 ) -> Mapping[str, Tensor] | Path:
+    rows = len(shard["tap"])
     if folder is None:
         manifest["shards"].append({"rows": rows})
         return shard
-    file = folder / f"shard-{number:05d}.safetensors"
+    file = folder / f"shard-{len(manifest['shards']):05d}.safetensors"
     bytes_needed = sum(t.numel() * t.element_size() for t in shard.values())
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < bytes_needed * 1.1:

@@ -21,7 +21,6 @@ from partscope.maths import (
     robust_gradient,
 )
 from partscope.nets import Explained, Explainer
-from partscope.performers import Features
 from partscope.settings import FitSettings
 from partscope.training.features import FeatureStore
 from partscope.training.online import OnlineState
@@ -140,7 +139,7 @@ class Learner:
         started = time.perf_counter()
         settings, explainer = self.settings, self.explainer
         rows = self._batch()
-        features = Features(*_to(self.store.rows(rows), self.device))
+        features = self.store.rows(rows)
         category = self.labels.category[rows].to(self.device)
         counted = category >= 0 if bool((category >= 0).any()) else torch.ones_like(category, dtype=torch.bool)
         epoch = self.step // self.steps_per_epoch + 1
@@ -151,15 +150,16 @@ class Learner:
         push, share = self._filter_push(explained, category, reconstruction, epoch)
         self._set_rates()
         self.optimiser.zero_grad(set_to_none=True)
-        (loss + push).backward()
+        torch.autograd.backward(loss + push)
         parameters = [w for group in self.optimiser.param_groups for w in group["params"]]
         limit = settings.clip if settings.clip > 0 else math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-        if not (math.isfinite(float(loss)) and math.isfinite(float(norm))):
+        value = float(loss.detach())
+        if not (math.isfinite(value) and math.isfinite(float(norm))):
             raise DivergedError(
                 f"taking step {self.step + 1} of {self.steps} (epoch {epoch})",
-                f"a loss of {float(loss)} with a gradient norm of {float(norm)}",
-                "lower --fit.learning_rate; the last good state is kept and the same command resumes from it",
+                f"a loss of {value} with a gradient norm of {float(norm)}",
+                "lower --fit.learning_rate and fit into another folder; this one keeps its last good state",
             )
         self.optimiser.step()
         self.step += 1
@@ -170,7 +170,7 @@ class Learner:
             )
         speed = len(rows) / (time.perf_counter() - started)
         return StepRecord(
-            self.step, self.steps, epoch, float(loss), float(explainer.p), fvu, share, speed
+            self.step, self.steps, epoch, value, float(explainer.p.detach()), fvu, share, speed
         )
 
     def _set_rates(self) -> None:
@@ -243,17 +243,13 @@ class Learner:
         return 0.5 / mine, 0.5 / (1 - mine)
 
 
-def _to(features: Features, device: torch.device) -> tuple[Tensor, tuple[Tensor, ...]]:
-    return features.tap.to(device), tuple(t.to(device) for t in features.targets)
-
-
 @torch.no_grad()
 def measure_means(explainer: Explainer, store: FeatureStore) -> None:
     """Sets both tracks' mean outputs over the training images, which stand in for a silenced track."""
     explainer.eval()
     totals: Sequence[Tensor] = ()
     for _, features in store.batches():
-        interpretable, ordinary = explainer.encode(features.tap.to(explainer.w_p.device))
+        interpretable, ordinary = explainer.encode(features.tap)
         sums = (interpretable.output.sum(0), ordinary.output.sum(0))
         totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
     explainer.mean_interpretable.copy_(totals[0] / len(store))
@@ -267,9 +263,9 @@ def start_magnitudes(explainer: Explainer, store: FeatureStore, counted: Bool[Te
     explainer.eval()
     totals: Sequence[Tensor] = ()
     for index, features in store.batches():
-        keep = counted[index]
+        keep = counted[index].to(store.device)
         if bool(keep.any()):
-            maps = explainer.encode(features.tap[keep].to(explainer.w_p.device))
+            maps = explainer.encode(features.tap[keep])
             pooled = (explainer.interpretable.pool(maps[0].parts), explainer.ordinary.pool(maps[1].maps))
             sums = [m.relu().sum((0, 2, 3)) for m in pooled]
             totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums

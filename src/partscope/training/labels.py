@@ -22,7 +22,7 @@ def given_labels(names: Sequence[str], category: Sequence[int]) -> Labels:
 @torch.no_grad()
 def predicted_classes(performer: Performer, store: FeatureStore) -> Int[Tensor, " n"]:
     """The class that the performer scores highest, from its kept features."""
-    return torch.cat([performer.resume(f, "last").argmax(1) for _, f in store.batches()])
+    return torch.cat([performer.resume(f, "last").argmax(1).cpu() for _, f in store.batches()])
 
 
 def predicted_labels(
@@ -41,8 +41,8 @@ def predicted_labels(
     Raises:
         SettingsError: no class has that many images.
     """
-    found, count = classes.unique(return_counts=True)
-    kept = found[count >= least]
+    count = torch.bincount(classes)
+    kept = (count >= least).nonzero().flatten()
     if len(kept) == 0:
         raise SettingsError(
             "making categories of the performer's predictions",

@@ -42,7 +42,7 @@ class OnlineState(nn.Module):
     def see(self, maps: Float[Tensor, "n d h w"], category: Int[Tensor, " n"]) -> None:
         """Moves each category's mean activation (paper, App. H) by the batch's own."""
         totals = maps.sum((2, 3))
-        for c in category.unique().tolist():
+        for c in sorted(set(category.tolist())):
             if c >= 0:
                 batch = totals[category == c].mean(0)
                 rate = OWNER_MOMENTUM if bool(self.seen[c]) else 1.0

@@ -41,11 +41,11 @@ def survey(performer: Performer, store: FeatureStore, counted: Bool[Tensor, " n"
     norms: Tensor | None = None
     with torch.no_grad():
         for index, features in store.batches():
-            keep = counted[index]
-            norm = torch.stack([t.relu().flatten(1).norm(dim=1).sum() for t in features.targets]).double()
+            keep = counted[index].to(store.device)
+            norm = torch.stack([t.relu().flatten(1).norm(dim=1).sum() for t in features.targets]).double().cpu()
             norms = norm if norms is None else norms + norm
             if bool(keep.any()):
-                total = performer.top_output(features.tap[keep]).relu().sum((0, 2, 3)).double()
+                total = performer.top_output(features.tap[keep]).relu().sum((0, 2, 3)).double().cpu()
                 gain = total if gain is None else gain + total
     assert gain is not None and norms is not None
     return Survey((gain / int(counted.sum())).float(), (norms / len(store)).float())

@@ -1,0 +1,130 @@
+"""From a file to the square crop that the performer sees, its landmarks carried along."""
+
+import math
+import re
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+
+from partscope.errors import DataError
+
+CROP_RULE = "whole pixels that the box touches, clipped to the image, antialiased bilinear, 1"
+"""What `cut` does, in words; changes whenever its pixels would."""
+
+_ROUNDING = 1e-3
+_HALF_PIXEL = 0.5
+
+
+class PixelBox(NamedTuple):
+    """Whole pixels of an image."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """Decode an image file to 8-bit RGB, upright.
+
+    Grey, palette, CMYK and 16-bit files are converted; an EXIF orientation is applied; transparency is
+    dropped.
+
+    Raises:
+        DataError: the file cannot be read or decoded.
+    """
+    try:
+        with Image.open(path) as file:
+            file.load()
+            image = ImageOps.exif_transpose(file)
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"reading the image {str(path)!r}",
+            f"{type(error).__name__}: {error}",
+            "replace the file with an intact one, or remove it from the data set",
+        ) from error
+    if image.mode.startswith("I"):
+        return Image.fromarray(
+            (np.asarray(image).astype(np.int64) // 256).clip(0, 255).astype(np.uint8)
+        ).convert("RGB")
+    if image.mode == "P":
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def touched_pixels(box: tuple[float, float, float, float] | None, width: int, height: int) -> PixelBox | None:
+    """The whole pixels that a box touches within its image; None if there are none.
+
+    Args:
+        box: left, top, width, height in pixels, pixel (0, 0) covering [0, 1) x [0, 1); None takes the whole
+            image.
+        width: of the image in pixels.
+        height: of the image in pixels.
+
+    >>> touched_pixels((1.5, 2.0, 3.0, 4.0), 10, 5)
+    PixelBox(top=2, left=1, height=3, width=4)
+    """
+    if box is None:
+        return PixelBox(0, 0, height, width)
+    if not all(map(math.isfinite, box)) or box[2] <= 0 or box[3] <= 0:
+        return None
+    left = max(0, math.floor(box[0] + _ROUNDING))
+    top = max(0, math.floor(box[1] + _ROUNDING))
+    right = min(width, math.ceil(box[0] + box[2] - _ROUNDING))
+    bottom = min(height, math.ceil(box[1] + box[3] - _ROUNDING))
+    return PixelBox(top, left, bottom - top, right - left) if right > left and bottom > top else None
+
+
+def cut(image: Image.Image, box: PixelBox, points: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Crop a box, stretch it to a square, and carry points along.
+
+    A point in row r moves to (r - top + 1/2) S / height - 1/2, and so for columns: pixel centres are at
+    integers.
+
+    Args:
+        image: RGB.
+        box: pixels to keep.
+        points: (K, 2) (row, column) in pixels of `image`.
+        size: S, side of the square in pixels.
+
+    Returns:
+        (3, S, S) float32 in [0, 1], and the points in its pixels.
+    """
+    pixels = tv_tensors.Image(transforms.pil_to_tensor(image))
+    corners = tv_tensors.KeyPoints(points.flip(-1) + _HALF_PIXEL, canvas_size=(image.height, image.width))
+    square = [size, size]
+    crop = transforms.resized_crop(pixels, *box, square, InterpolationMode.BILINEAR, antialias=True)
+    moved = transforms.resized_crop(corners, *box, square)
+    return crop.as_subclass(Tensor).to(torch.float32) / 255, moved.as_subclass(Tensor).flip(-1) - _HALF_PIXEL
+
+
+def mirrored_order(names: tuple[str, ...]) -> list[int | None]:
+    """For each landmark of a mirrored image, the one it was before; None if that one is not carried.
+
+    >>> mirrored_order(("beak", "left eye", "right eye", "left wing"))
+    [0, 2, 1, None]
+    """
+    swap = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
+    twins = [re.sub(r"(?<![A-Za-z])([Ll]eft|[Rr]ight)(?![A-Za-z])", lambda m: swap[m[0]], n) for n in names]
+    return [names.index(twin) if twin in names else None for twin in twins]
+
+
+def mirror(
+    image: Tensor, landmarks: Tensor, present: Tensor, names: tuple[str, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mirror a crop left to right: column c becomes W - 1 - c, left landmarks become right ones."""
+    order = mirrored_order(names)
+    index = torch.tensor([0 if k is None else k for k in order], dtype=torch.long)
+    known = torch.tensor([k is not None for k in order], dtype=torch.bool)
+    seen = present[index] & known
+    rows, columns = landmarks[index].unbind(-1)
+    moved = torch.stack([rows, image.shape[-1] - 1 - columns], dim=-1)
+    return image.flip(-1), torch.where(seen[:, None], moved, torch.zeros_like(moved)), seen

@@ -1,0 +1,78 @@
+"""A tree of class folders, as torchvision's ImageFolder reads it; no boxes, no landmarks."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from partscope.data.choices import chosen, held_out
+from partscope.data.files import required_image_names
+from partscope.data.photos import Listing, Photo
+from partscope.data.sample import NEGATIVE
+from partscope.errors import DataError
+from partscope.settings import DataSettings
+
+UNLABELLED = "image"
+"""The one category of images that lie in no class folder."""
+
+
+def read_folder(root: Path, settings: DataSettings, split: Literal["train", "test"]) -> Listing:
+    """List one split of `root/{train,test}/<class>/*`, of `root/<class>/*`, or of `root/*`.
+
+    Without folders `train` and `test` the split is by a hash of the file's name relative to `root`.
+
+    Raises:
+        DataError: no images, a `train` without a `test`, an unknown category, or an empty split.
+    """
+    doing = f"listing the images of {str(root)!r}"
+    names = required_image_names(root, doing)
+    own_split = (root / "train").is_dir()
+    if own_split != (root / "test").is_dir():
+        there, lacking = ("train", "test") if own_split else ("test", "train")
+        raise DataError(
+            doing,
+            f"a folder {there!r} without a folder {lacking!r}",
+            f"call the other split's folder {lacking!r}, or set data.folder to {there!r} to split that one",
+        )
+    for side in ("train", "test") if own_split else ():
+        required_image_names(root / side, f"listing the {side} images of {str(root)!r}")
+    depth = 1 if own_split else 0
+    rows = [(name, name.split("/")[depth:]) for name in names]
+    if own_split:
+        rows = [row for row in rows if row[0].split("/")[0] in ("train", "test")]
+    if all(len(below) == 1 for _, below in rows):
+        labelled = [(name, UNLABELLED) for name, _ in rows]
+    else:
+        labelled = [(name, below[0]) for name, below in rows if len(below) > 1]
+    found = sorted({label for _, label in labelled})
+    kept = chosen(found, settings.categories, "category", "data.categories")
+    single = settings.single_category
+    nothing = np.zeros((0, 2), np.float32), np.zeros(0, bool)
+    photos = [
+        Photo(root / name, name, 0 if single else kept.index(label), *nothing, source="its folder")
+        for name, label in labelled
+        if label in kept and _in_split(name, own_split, settings.test_share, split)
+    ]
+    return Listing(photos, (single,) if single else kept, ())
+
+
+def _in_split(name: str, own_split: bool, test_share: float, split: Literal["train", "test"]) -> bool:
+    if own_split:
+        return name.startswith(split + "/")
+    return held_out(name, test_share) == (split == "test")
+
+
+def read_negatives(root: Path, folder: str, split: Literal["train", "test"]) -> Listing:
+    """List images of none of the categories: sorted by name, the first half trains, the second half tests.
+
+    Raises:
+        DataError: the folder has no images.
+    """
+    names = required_image_names(root / folder, f"listing the negatives of {str(root / folder)!r}")
+    half = (len(names) + 1) // 2
+    nothing = np.zeros((0, 2), np.float32), np.zeros(0, bool)
+    photos = [
+        Photo(root / folder / name, f"{folder}/{name}", NEGATIVE, *nothing, source="its folder")
+        for name in (names[:half] if split == "train" else names[half:])
+    ]
+    return Listing(photos, (), ())

@@ -1,0 +1,100 @@
+"""From the settings to the images of one split."""
+
+from pathlib import Path
+from typing import Literal
+
+from partscope.data.choices import chosen
+from partscope.data.coco_keypoints import read_coco
+from partscope.data.creature_kinds import KINDS, PARTS
+from partscope.data.creatures import CreaturePhotos
+from partscope.data.cub200 import read_cub200
+from partscope.data.folder import read_folder, read_negatives
+from partscope.data.photos import FilePhotos, JoinedPhotos, Listing, MirroredPhotos
+from partscope.data.sample import PhotoSet
+from partscope.errors import DataError, SettingsError
+from partscope.settings import DataSettings
+
+_READERS = {"folder": read_folder, "coco": read_coco, "cub200": read_cub200}
+
+
+def load_photos(settings: DataSettings, input_size: int, split: Literal["train", "test"]) -> PhotoSet:
+    """List the images of one split; nothing is decoded yet.
+
+    Args:
+        settings: which images.
+        input_size: side of the square crops in pixels.
+        split: `train` or `test`; they share no image.
+
+    Returns:
+        The objects, then the negatives; with `mirror`, the training images a second time, mirrored.
+
+    Raises:
+        SettingsError: a setting is out of its range.
+        DataError: files or annotations are missing or wrong, a category or landmark is unknown, or the split
+            is empty.
+    """
+    _check(settings, input_size)
+    photos = (
+        _drawn(settings, input_size, split)
+        if settings.kind == "creatures"
+        else _read(settings, input_size, split)
+    )
+    if settings.negatives is not None:
+        negatives = read_negatives(Path(settings.root or "."), settings.negatives, split)
+        photos = JoinedPhotos(photos, FilePhotos(negatives, input_size))
+    return MirroredPhotos(photos) if settings.mirror and split == "train" else photos
+
+
+def _check(settings: DataSettings, input_size: int) -> None:
+    doing = "checking the settings of the data"
+    if settings.kind not in ("creatures", *_READERS):
+        raise SettingsError(
+            doing, f"data.kind {settings.kind!r}", f"use one of: creatures, {', '.join(_READERS)}"
+        )
+    if not 0 <= settings.test_share <= 1:
+        raise SettingsError(doing, f"data.test_share {settings.test_share}", "give a share from 0 to 1")
+    if min(settings.train_images, settings.test_images) < 1 or settings.seed < 0:
+        raise SettingsError(
+            doing,
+            f"{settings.train_images} training and {settings.test_images} test images, seed {settings.seed}",
+            "give at least one image of each and a seed of 0 or more",
+        )
+    if input_size < 1:
+        raise SettingsError(doing, f"images of {input_size} px", "give an input_size of at least 1 px")
+    if settings.root is None and settings.kind != "creatures":
+        raise SettingsError(
+            doing, f"no data.root for data.kind {settings.kind!r}", "set data.root to a folder"
+        )
+
+
+def _landmarks(found: tuple[str, ...], settings: DataSettings) -> tuple[int, ...]:
+    return tuple(found.index(n) for n in chosen(found, settings.landmarks, "landmark", "data.landmarks"))
+
+
+def _drawn(settings: DataSettings, input_size: int, split: Literal["train", "test"]) -> PhotoSet:
+    if settings.single_category is not None:
+        raise SettingsError(
+            "checking the settings of the data",
+            f"data.single_category {settings.single_category!r} with drawn creatures",
+            "choose kinds by data.categories",
+        )
+    return CreaturePhotos(
+        settings.train_images if split == "train" else settings.test_images,
+        split,
+        seed=settings.seed,
+        input_size=input_size,
+        categories=chosen(tuple(KINDS), settings.categories, "category", "data.categories"),
+        landmarks=_landmarks(PARTS, settings),
+    )
+
+
+def _read(settings: DataSettings, input_size: int, split: Literal["train", "test"]) -> PhotoSet:
+    root = Path(settings.root or ".") / settings.folder
+    listing: Listing = _READERS[settings.kind](root, settings, split)
+    if not listing.photos:
+        raise DataError(
+            f"listing the {split} images of {str(root)!r}",
+            f"none of {', '.join(listing.categories)} in this split",
+            "add images, or change data.test_share or data.categories",
+        )
+    return FilePhotos(listing, input_size, _landmarks(listing.landmark_names, settings))

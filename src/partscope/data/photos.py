@@ -1,0 +1,253 @@
+"""Photo sets that stand on others: decoded from files, joined, mirrored."""
+
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from partscope.data.crops import CROP_RULE, PixelBox, cut, mirror, open_rgb, touched_pixels
+from partscope.data.files import file_sha256
+from partscope.data.sample import PhotoSet, Sample, checked_index, digest_of
+from partscope.errors import DataError
+
+_TOLERANCE = 1.0
+
+
+class Photo(NamedTuple):
+    """One object on one image file."""
+
+    path: Path
+    name: str
+    category: int
+    landmarks: NDArray[np.float32]
+    """(K, 2) (row, column) in pixels of the file's image."""
+    present: NDArray[np.bool_]
+    """(K,)"""
+    box: tuple[float, float, float, float] | None = None
+    """Left, top, width, height in pixels; None is the whole image."""
+    size: tuple[int, int] | None = None
+    """Width and height that the annotation states, if it does."""
+    source: str = ""
+    """File and line or id of the annotation, for messages."""
+
+
+class Listing(NamedTuple):
+    """What a reader found for one split."""
+
+    photos: list[Photo]
+    categories: tuple[str, ...]
+    landmark_names: tuple[str, ...]
+
+
+@final
+class FilePhotos(PhotoSet):
+    """Crops of image files.
+
+    Args:
+        listing: the files and their annotations.
+        input_size: side of the square crops in pixels.
+        landmarks: indices into the listing's landmarks of those to carry; None carries all.
+    """
+
+    def __init__(self, listing: Listing, input_size: int, landmarks: tuple[int, ...] | None = None) -> None:
+        chosen = tuple(range(len(listing.landmark_names))) if landmarks is None else landmarks
+        self.categories = listing.categories
+        self.landmark_names = tuple(listing.landmark_names[k] for k in chosen)
+        self.input_size = input_size
+        self._chosen = list(chosen)
+        self._photos = listing.photos
+        self._digests: dict[Path, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __getitem__(self, i: int) -> Sample:
+        photo = self._photos[checked_index(i, len(self))]
+        image = open_rgb(photo.path)
+        box = checked_box(photo, image.width, image.height)
+        points = torch.from_numpy(photo.landmarks[self._chosen])
+        present = torch.from_numpy(photo.present[self._chosen])
+        pixels, moved = cut(image, box, points, self.input_size)
+        present = present & _within(points, box)
+        moved = moved.clamp(-0.5, self.input_size - 0.5)
+        return Sample(
+            pixels, photo.category, torch.where(present[:, None], moved, torch.zeros(())), present, photo.name
+        )
+
+    def names(self) -> list[str]:
+        """Names of all images, in order."""
+        return [photo.name for photo in self._photos]
+
+    def category_of(self, i: int) -> int:
+        """Category of image `i`; -1 for a negative."""
+        return self._photos[checked_index(i, len(self))].category
+
+    def file_digest(self, i: int) -> str:
+        """SHA-256 (hex) of the file's bytes."""
+        path = self._photos[checked_index(i, len(self))].path
+        if path not in self._digests:
+            self._digests[path] = file_sha256(path)
+        return self._digests[path]
+
+    @property
+    def transform_digest(self) -> str:
+        """SHA-256 (hex) of the crop's rule, its size, and every box."""
+        return digest_of([CROP_RULE, str(self.input_size), *(repr(photo.box) for photo in self._photos)])
+
+    @property
+    def landmark_digest(self) -> str:
+        """SHA-256 (hex) of the landmarks' names, places and presence."""
+        places = (p.landmarks[self._chosen].tobytes().hex() for p in self._photos)
+        seen = (p.present[self._chosen].tobytes().hex() for p in self._photos)
+        return digest_of([*self.landmark_names, *places, *seen])
+
+
+def _within(points: torch.Tensor, box: PixelBox) -> torch.Tensor:
+    """Whether points lie in the box, or no more than a pixel beside it."""
+    low = torch.tensor([box.top, box.left]) - 0.5
+    high = low + torch.tensor([box.height, box.width])
+    return ((points >= low - _TOLERANCE) & (points <= high + _TOLERANCE)).all(-1)
+
+
+def checked_box(photo: Photo, width: int, height: int) -> PixelBox:
+    """The pixels of a photo's box on an image of that size.
+
+    Raises:
+        DataError: the annotation states another size, the box is empty, or a landmark lies more than a pixel
+            outside the image.
+    """
+    doing = f"fitting the annotation of {photo.name!r} ({photo.source}) to its image"
+    if photo.size is not None and photo.size != (width, height):
+        raise DataError(
+            doing,
+            f"an image of {width} x {height} px, annotated as {photo.size[0]} x {photo.size[1]} px",
+            "restore the image that was annotated, or correct the annotation",
+        )
+    box = touched_pixels(photo.box, width, height)
+    if box is None:
+        raise DataError(
+            doing,
+            f"a box {photo.box} that has no area on the {width} x {height} px image",
+            "correct the box (left, top, width, height), or remove the object from the annotations",
+        )
+    low = np.float32(-0.5 - _TOLERANCE)
+    high = np.array([height, width], np.float32) - 0.5 + _TOLERANCE
+    outside = photo.present & ~((photo.landmarks >= low) & (photo.landmarks <= high)).all(1)
+    if outside.any():
+        k = int(outside.argmax())
+        row, column = photo.landmarks[k].tolist()
+        raise DataError(
+            doing,
+            f"landmark {k + 1} at row {row:g}, column {column:g}, outside the {width} x {height} px image",
+            "correct the landmark (pixels of the whole image, not of the box), or mark it as not visible",
+        )
+    return box
+
+
+@final
+class JoinedPhotos(PhotoSet):
+    """Two sets of the same size of image as one; the second brings only negatives.
+
+    Args:
+        first: gives the categories and landmarks.
+        second: its images follow; none has a landmark.
+    """
+
+    def __init__(self, first: PhotoSet, second: PhotoSet) -> None:
+        self.categories, self.landmark_names = first.categories, first.landmark_names
+        self.input_size = first.input_size
+        self._first, self._second = first, second
+
+    def _part(self, i: int) -> tuple[PhotoSet, int]:
+        i = checked_index(i, len(self))
+        return (self._first, i) if i < len(self._first) else (self._second, i - len(self._first))
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def __getitem__(self, i: int) -> Sample:
+        part, k = self._part(i)
+        if part is self._first:
+            return part[k]
+        count = len(self.landmark_names)
+        return part[k]._replace(landmarks=torch.zeros(count, 2), present=torch.zeros(count, dtype=torch.bool))
+
+    def names(self) -> list[str]:
+        """Names of all images, in order."""
+        return self._first.names() + self._second.names()
+
+    def category_of(self, i: int) -> int:
+        """Category of image `i`; -1 for a negative."""
+        part, k = self._part(i)
+        return part.category_of(k)
+
+    def file_digest(self, i: int) -> str:
+        """SHA-256 (hex) of the bytes that image `i` is made of."""
+        part, k = self._part(i)
+        return part.file_digest(k)
+
+    @property
+    def transform_digest(self) -> str:
+        """SHA-256 (hex) of both sets' transforms."""
+        return digest_of([self._first.transform_digest, self._second.transform_digest])
+
+    @property
+    def landmark_digest(self) -> str:
+        """SHA-256 (hex) of the first set's landmarks."""
+        return self._first.landmark_digest
+
+
+@final
+class MirroredPhotos(PhotoSet):
+    """A set followed by its mirror image, left and right landmarks swapped.
+
+    Args:
+        photos: the set to double.
+    """
+
+    def __init__(self, photos: PhotoSet) -> None:
+        self.categories, self.landmark_names = photos.categories, photos.landmark_names
+        self.input_size = photos.input_size
+        self._photos = photos
+
+    def __len__(self) -> int:
+        return 2 * len(self._photos)
+
+    def __getitem__(self, i: int) -> Sample:
+        i = checked_index(i, len(self))
+        sample = self._photos[i % len(self._photos)]
+        if i < len(self._photos):
+            return sample
+        image, landmarks, present = mirror(*sample[0:1], *sample[2:4], self.landmark_names)
+        return sample._replace(
+            image=image, landmarks=landmarks, present=present, name=_mirrored_name(sample.name)
+        )
+
+    def names(self) -> list[str]:
+        """Names of all images, in order."""
+        names = self._photos.names()
+        return names + [_mirrored_name(name) for name in names]
+
+    def category_of(self, i: int) -> int:
+        """Category of image `i`; -1 for a negative."""
+        return self._photos.category_of(checked_index(i, len(self)) % len(self._photos))
+
+    def file_digest(self, i: int) -> str:
+        """SHA-256 (hex) of the bytes that image `i` is made of; the same for its mirror image."""
+        return self._photos.file_digest(checked_index(i, len(self)) % len(self._photos))
+
+    @property
+    def transform_digest(self) -> str:
+        """SHA-256 (hex) of the set's transforms and the mirroring."""
+        return digest_of([self._photos.transform_digest, "then mirrored"])
+
+    @property
+    def landmark_digest(self) -> str:
+        """SHA-256 (hex) of the set's landmarks."""
+        return digest_of([self._photos.landmark_digest, "then mirrored"])
+
+
+def _mirrored_name(name: str) -> str:
+    return f"{name} (mirrored)"

@@ -1,0 +1,70 @@
+"""Reading intermediate outputs of a network with hooks that always come off."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from partscope.performers.spine import Spine
+
+
+class _Done(BaseException):
+    """Everything asked for has been read; not an Exception, so that no network's own handler catches it."""
+
+
+def read_positions(
+    module: nn.Module,
+    spine: Spine,
+    positions: Sequence[int],
+    images: Tensor,
+    *,
+    keep_graph: bool = False,
+) -> list[Tensor]:
+    """Run a network and read its outputs at some positions of the spine; stop after the last one.
+
+    Args:
+        module: the network that the spine belongs to.
+        spine: its spine.
+        positions: places on the spine, in order.
+        images: normalised images.
+        keep_graph: keep the outputs' gradient graph instead of detaching them.
+
+    Returns:
+        One tensor a position, a clone.
+    """
+    sources = [_named_step(spine, position) for position in positions]
+    found: dict[int, Tensor] = {}
+    calls: dict[str, int] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(part: nn.Module, args: object, output: Tensor) -> None:
+            count = calls.get(name, 0)
+            calls[name] = count + 1
+            for source in sources:
+                if (spine.steps[source].name, spine.steps[source].index) == (name, count):
+                    found[source] = output.clone() if keep_graph else output.detach().clone()
+            if sources[-1] in found:
+                raise _Done
+
+        return hook
+
+    handles = []
+    try:
+        for name in dict.fromkeys(spine.steps[source].name for source in sources):
+            handles.append(module.get_submodule(name).register_forward_hook(keep(name)))
+        module(images)
+    except _Done:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [
+        spine.run(found[source], source + 1, position + 1)
+        for source, position in zip(sources, positions, strict=True)
+    ]
+
+
+def _named_step(spine: Spine, position: int) -> int:
+    """Find the module call that a position is computed from by functional steps alone."""
+    while not spine.steps[position].name:
+        position -= 1
+    return position

@@ -1,0 +1,114 @@
+"""The gradient probe against the closed form of convolution chains."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.vgg import cfgs, make_layers
+
+from partscope.maths.receptive_field import ReceptiveField, conv_chain_field
+from partscope.performers import AlexNetBVLC, Performer
+
+VGG_TAP = [layer for n in (2, 2, 3, 3) for layer in [(3, 1, 1)] * n + [(2, 2, 0)]] + [(3, 1, 1)] * 2
+
+
+def thin_vgg() -> nn.Module:
+    widths = [width if width == "M" else int(width) // 32 for width in cfgs["D"]]
+    return nn.Sequential(make_layers(widths), nn.Flatten(), nn.Linear(16 * 49, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def thin_alexnet() -> nn.Module:
+    def layer(before: int, after: int, *geometry: int) -> list[nn.Module]:
+        return [nn.Conv2d(before, after, *geometry), nn.ReLU()]
+
+    return nn.Sequential(
+        *layer(3, 4, 11, 4, 2), nn.MaxPool2d(3, 2), *layer(4, 4, 5, 1, 2), nn.MaxPool2d(3, 2),
+        *layer(4, 6, 3, 1, 1), *layer(6, 6, 3, 1, 1), *layer(6, 6, 3, 1, 1), nn.MaxPool2d(3, 2),
+        nn.Flatten(), nn.Linear(216, 8), nn.ReLU(), nn.Linear(8, 3),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "chain", "centres"),
+    [
+        (thin_vgg, 224, VGG_TAP, (7.5, 16.0)),
+        (
+            thin_alexnet,
+            224,
+            [(11, 4, 2), (3, 2, 0), (5, 1, 2), (3, 2, 0), (3, 1, 1), (3, 1, 1)],
+            (15.0, 16.0),
+        ),
+        (
+            lambda: AlexNetBVLC(3, 8),
+            227,
+            [(11, 4, 0), (3, 2, 0), (5, 1, 2), (3, 2, 0), (3, 1, 1), (3, 1, 1)],
+            (17.0, 16.0),
+        ),
+    ],
+)
+def test_probe_is_the_closed_form(build, size: int, chain: list, centres: tuple[float, float]) -> None:
+    torch.manual_seed(0)
+    performer = Performer.for_model(build(), size)
+    assert performer.field == conv_chain_field(chain)
+    assert performer.field[:2] == centres
+    assert performer.describe()["field_method"] == "gradient"
+
+
+class Strided(nn.Module):
+    """Every stride begins at the first pixel, as in a ResNet; max pooling as a function, gates, in-place sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 4, 7, 2, 3), nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
+        self.block = Gated(4)
+        self.last, self.fc = nn.Conv2d(4, 4, 3, 1, 1), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.a(x)), 3, 2, 1)
+        x = F.hardswish(self.c(F.silu(self.b(x))))
+        return self.fc(self.last(self.block(x)).mean([2, 3]))
+
+
+class Gated(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv, self.gate = nn.Conv2d(width, width, 3, 1, 1), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        y += x
+        y *= torch.sigmoid(self.gate(x.mean([2, 3])))[..., None, None]
+        return F.layer_norm(y, y.shape[1:])
+
+
+def test_grid_off_the_middle_is_centred() -> None:
+    torch.manual_seed(0)
+    performer = Performer.for_model(Strided(), 224, tap="block", targets=("last",))
+    closed = conv_chain_field([(7, 2, 3), (3, 2, 1), (3, 2, 1), (3, 2, 1), (3, 1, 1)])
+    assert closed == ReceptiveField(0.0, 16.0, closed.size)
+    assert performer.field == ReceptiveField(7.5, 16.0, closed.size)
+    assert performer.describe()["field_method"] == "gradient, centred"
+
+
+class Hidden(nn.Module):
+    """Its maps come from a list of pixels: no geometry for the probe to find."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix, self.a, self.b, self.fc = (
+            nn.Linear(3072, 256),
+            nn.Conv2d(4, 4, 1),
+            nn.Conv2d(4, 4, 1),
+            nn.Linear(4, 2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.a(self.mix(x.flatten(1)).view(-1, 4, 8, 8)))
+        return self.fc(self.b(x).mean([2, 3]))
+
+
+def test_even_grid_where_nothing_can_be_found() -> None:
+    torch.manual_seed(0)
+    performer = Performer.for_model(Hidden(), 32)
+    assert performer.field == ReceptiveField(1.5, 4.0, 32.0)
+    assert performer.describe()["field_method"] == "even grid"

@@ -1,0 +1,269 @@
+"""The page: self-contained, escaped, and true to diagnosis.json."""
+
+import html
+import json
+import re
+import stat
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_run import EVIL_CLASS, EVIL_FILE, make_diagnosis, make_gallery, number, write_run
+
+from partscope.errors import RunError
+from partscope.report import html as page_module
+from partscope.report import write_report
+
+Make = Callable[..., tuple[Path, dict[str, Any]]]
+VOID = {"meta", "link", "img", "input", "br", "line", "circle", "polyline"}
+
+
+class Page(HTMLParser):
+    """Collects tags and text, and checks that tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.fields: list[tuple[dict[str, str | None], str]] = []
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        if attributes.get("id"):
+            self.ids.append(str(attributes["id"]))
+        if "data-field" in attributes:
+            self.fields.append((attributes, ""))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+        if self.fields and self.open[-1:] == ["span"] and self.fields[-1][1] == "":
+            self.fields[-1] = (self.fields[-1][0], data)
+
+
+def render(make_run: Make, **variant: Any) -> tuple[str, Page, dict[str, Any]]:
+    folder, diagnosis = make_run(**variant)
+    text = write_report(folder).read_text(encoding="utf-8")
+    return text, Page(text), diagnosis
+
+
+def look_up(document: Any, field: str) -> Any:
+    for key in field.split("."):
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    return document
+
+
+def numbers_of(node: Any, path: str = "") -> list[str]:
+    if isinstance(node, dict) and set(node) == {"value", "low", "high", "n"}:
+        return [path]
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else []
+    return [
+        found for key, value in pairs for found in numbers_of(value, f"{path}.{key}" if path else str(key))
+    ]
+
+
+VARIANTS = [{}, {"collapsed": True}, {"landmarks": False}, {"labels": False}]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_every_number_equals_the_diagnosis(make_run: Make, variant: dict[str, bool]) -> None:
+    _, page, diagnosis = render(make_run, **variant)
+    shown = set()
+    for attributes, text in page.fields:
+        field = str(attributes["data-field"])
+        shown.add(field)
+        truth = look_up(diagnosis, field)
+        if isinstance(truth, dict):
+            assert int(str(attributes["data-n"])) == truth["n"], field
+            for key in ("low", "high"):
+                assert json.loads(str(attributes[f"data-{key}"])) == truth[key], field
+            truth = truth["value"]
+        assert json.loads(str(attributes["data-value"])) == truth, field
+        assert_reads_as(text, truth, str(attributes.get("data-kind")))
+    assert set(numbers_of(diagnosis)) <= shown
+    for index, row in enumerate(diagnosis["filters"]):
+        assert {f"filters.{index}.{key}" for key, value in row.items() if isinstance(value, float)} <= shown
+    assert {f"counts.{key}" for key in diagnosis["counts"]} <= shown
+
+
+def assert_reads_as(text: str, truth: Any, kind: str) -> None:
+    if isinstance(truth, bool):
+        return
+    if truth is None:
+        assert text in ("none", "not computed")
+        return
+    scale = 100 if kind in ("percent", "share") else 1
+    read = float(text.replace("−", "-").replace(",", "").rstrip("%")) / scale
+    assert read == pytest.approx(
+        truth, abs=0.51 * {"percent": 1e-3, "share": 1e-4, "places": 0.1}.get(kind, 1e-3)
+    )
+
+
+def test_missing_values_are_said_and_never_zero(tmp_path: Path) -> None:
+    diagnosis = make_diagnosis()
+    diagnosis["p"] = number(None, n=0)
+    diagnosis["location_instability"]["released"]["tap"] = number(None, n=1)
+    diagnosis["fidelity"]["full"]["fvu"][1] = number(None, n=0)
+    diagnosis["filters"][0]["contribution"] = None
+    diagnosis["counts"]["silent_maps"] = None
+    folder = write_run(tmp_path, diagnosis, make_gallery(diagnosis, rows=3, images=2))
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    written = {str(a["data-field"]): text for a, text in page.fields}
+    assert written["p"] == "not computed"
+    assert written["location_instability.released.tap"] == "not computed"
+    assert written["counts.silent_maps"] == "none"
+    assert "p or the fidelity of the part track alone could not be computed" in page.text
+
+
+def test_nothing_is_loaded_from_elsewhere(make_run: Make) -> None:
+    text, page, _ = render(make_run)
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, value)
+        assert not any(name.startswith("on") for name in attributes), tag
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "http:" not in text and "https:" not in text
+    policy = next(a["content"] for tag, a in page.tags if tag == "meta" and a.get("http-equiv"))
+    assert str(policy).startswith("default-src 'none'; img-src data:")
+
+
+def test_names_are_escaped(make_run: Make) -> None:
+    text, page, _ = render(make_run)
+    assert EVIL_FILE not in text
+    assert EVIL_CLASS not in text
+    assert html.escape(EVIL_FILE) in text
+    assert EVIL_CLASS in page.text
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert "b" not in {tag for tag, _ in page.tags}
+
+
+def test_page_can_be_read_without_seeing_it(make_run: Make) -> None:
+    _, page, _ = render(make_run)
+    assert page.tags[0] == ("html", {"lang": "en"})
+    assert all("alt" in attributes for tag, attributes in page.tags if tag == "img")
+    photos = [a for tag, a in page.tags if tag == "img" and a.get("class") == "photo"]
+    assert len(photos) == 4 * 3
+    assert all(len(str(photo["alt"])) > 10 for photo in photos)
+    charts = [a for tag, a in page.tags if tag == "svg" and a.get("role") == "img"]
+    assert len(charts) == 1 + 3 + 3
+    assert all(len(str(chart["aria-label"])) > 10 for chart in charts)
+    assert sum(tag == "h1" for tag, _ in page.tags) == 1
+    assert len(set(page.ids)) == len(page.ids)
+    for tag, attributes in page.tags:
+        target = str(attributes.get("href", ""))
+        assert tag != "a" or target[1:] in page.ids
+
+
+def test_collapse_is_said_in_words(make_run: Make) -> None:
+    _, page, _ = render(make_run, collapsed=True)
+    assert "Warning: the filters have collapsed" in page.text
+    assert "near-copies of one filter" in page.text
+    assert "the filters have collapsed onto one place: spread 0.041 of the diagonal" in page.text
+    assert "collapsed" in page.ids
+
+
+def test_no_warning_without_cause(make_run: Make) -> None:
+    _, page, _ = render(make_run)
+    assert "Warning" not in page.text
+    assert "collapsed" not in page.ids
+
+
+def test_without_landmarks_the_page_says_what_is_absent(make_run: Make) -> None:
+    _, page, _ = render(make_run, landmarks=False)
+    assert "Not measured: the images carry no landmarks." in page.text
+    assert "location instability: the images carry no landmarks" in page.text
+    assert "chart-location" not in page.ids
+    assert not any(a.get("class") == "landmark" for tag, a in page.tags if tag == "span" and "style" in a)
+
+
+def test_p_carries_its_warning(make_run: Make) -> None:
+    _, page, _ = render(make_run)
+    assert "p is a gate between the two tracks, not a share of information." in page.text
+
+
+def test_gallery_is_sorted_by_contribution(make_run: Make) -> None:
+    _, page, diagnosis = render(make_run, rows=8)
+    contribution = {row["filter"]: row["contribution"] for row in diagnosis["filters"]}
+    order = [int(name.removeprefix("filter-")) for name in page.ids if re.fullmatch(r"filter-\d+", name)]
+    assert len(order) == 8
+    assert [contribution[f] for f in order] == sorted((contribution[f] for f in order), reverse=True)
+
+
+def test_settings_and_provenance_are_all_there(make_run: Make) -> None:
+    _, page, _ = render(make_run)
+    for text in (
+        "data.kind",
+        "cub200",
+        "fit.eta",
+        "0.5",
+        "data.mirror",
+        "weights_digest",
+        "seconds.fit",
+        "versions.python",
+    ):
+        assert text in page.text
+
+
+def test_full_gallery_stays_below_four_megabytes(tmp_path: Path) -> None:
+    diagnosis = make_diagnosis(filters=256)
+    path = write_report(write_run(tmp_path, diagnosis, make_gallery(diagnosis, rows=24, images=8)))
+    assert path.stat().st_size < 4_000_000
+
+
+def test_empty_gallery(tmp_path: Path) -> None:
+    diagnosis = make_diagnosis(filters=3)
+    gallery = make_gallery(diagnosis, rows=2, images=2)
+    empty = {name: array if len(array) == 6 else array[:0] for name, array in gallery.items()}
+    gallery = {
+        **gallery,
+        **{name: empty[name] for name in ("filters", "image_index", "points", "maps", "raw_maps")},
+    }
+    folder = write_run(tmp_path, diagnosis, make_gallery(diagnosis, rows=2, images=2))
+    from safetensors.numpy import save_file
+    from synthetic_run import gallery_metadata
+
+    metadata = gallery_metadata(make_gallery(diagnosis, rows=2, images=2))
+    save_file(gallery, folder / "gallery.safetensors", metadata)
+    assert "No filter is shown" in write_report(folder).read_text(encoding="utf-8")
+
+
+def test_two_reports_of_one_run_are_identical(make_run: Make) -> None:
+    folder, _ = make_run()
+    first = write_report(folder).read_bytes()
+    assert write_report(folder).read_bytes() == first
+
+
+def test_a_failed_write_leaves_the_old_report_and_no_litter(
+    make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = make_run()
+    path = write_report(folder)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    path.write_text("old", encoding="utf-8")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(page_module.os, "fsync", full)
+    with pytest.raises(RunError) as caught:
+        write_report(folder)
+    assert caught.value.doing == f"writing the report '{path}'"
+    assert "No space left on device" in caught.value.got
+    assert caught.value.todo == "free some space or make the run folder writable, then try again"
+    assert path.read_text(encoding="utf-8") == "old"
+    assert not list(folder.glob(".*.tmp"))

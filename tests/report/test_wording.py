@@ -1,0 +1,140 @@
+"""Sentences follow the values."""
+
+from typing import Any
+
+import pytest
+from synthetic_run import make_diagnosis, number
+
+from partscope.report import wording
+from partscope.report.estimate import Diagnosis
+
+
+def diagnosis(**variant: Any) -> tuple[Diagnosis, dict[str, Any]]:
+    document = make_diagnosis(filters=4, **variant)
+    return Diagnosis(document), document
+
+
+def test_instability_beats_the_performer_but_not_the_centre() -> None:
+    reading, _ = diagnosis()
+    assert wording.read_instability(reading) == (
+        "Filters stay on the same object part more steadily than the performer’s own channels (0.094 "
+        "against 0.153), but "
+        "an image-centre constant would score 0.060: read it together with the spread."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [
+        (
+            0.030,
+            "more steadily than the performer’s own channels (0.030 against 0.153), and more steadily "
+            "than any fixed point would.",
+        ),
+        (
+            0.154,
+            "about as steadily as the performer’s own channels (0.154 against 0.153), but an "
+            "image-centre constant would score 0.060: read it together with the spread.",
+        ),
+        (
+            0.170,
+            "less steadily than the performer’s own channels (0.170 against 0.153), no steadier than "
+            "points drawn at random (0.161).",
+        ),
+        (
+            0.0595,
+            "more steadily than the performer’s own channels (0.059 against 0.153), but the best fixed "
+            "point would score 0.059: read it together with the spread.",
+        ),
+    ],
+)
+def test_instability_in_other_orders(value: float, end: str) -> None:
+    reading, document = diagnosis()
+    document["location_instability"]["released"]["explainer"] = number(value, 0.003)
+    assert wording.read_instability(reading) == f"Filters stay on the same object part {end}"
+
+
+def test_instability_of_collapsed_filters_says_little() -> None:
+    reading, _ = diagnosis(collapsed=True)
+    assert wording.read_instability(reading).endswith(
+        "but the filters have collapsed onto one place, so the number says little."
+    )
+
+
+def test_instability_that_could_not_be_computed() -> None:
+    reading, document = diagnosis()
+    document["location_instability"]["released"]["explainer"] = number(None, n=0)
+    assert wording.read_instability(reading).startswith("Location instability could not be computed")
+
+
+@pytest.mark.parametrize(
+    ("fvu", "end"),
+    [
+        (
+            0.2,
+            "and only 20.0% of the variance of classifier.4 is lost when that track works alone: the "
+            "parts carry most of it.",
+        ),
+        (
+            0.6,
+            "but 60.0% of the variance of classifier.4 is lost when that track works alone: the parts "
+            "carry some of it.",
+        ),
+        (
+            0.95,
+            "yet 95.0% of the variance of classifier.4 is lost when that track works alone: the parts "
+            "carry almost none of it.",
+        ),
+        (1.2, "yet alone that track is no better than guessing the mean of classifier.4."),
+    ],
+)
+def test_p_is_read_beside_the_part_track_alone(fvu: float, end: str) -> None:
+    reading, document = diagnosis()
+    document["fidelity"]["parts_only"]["fvu"][1] = number(fvu, 0.01)
+    assert wording.read_p(reading) == f"The gate gives the part track a weight of 0.581, {end}"
+
+
+def test_fidelity_with_and_without_labels() -> None:
+    reading, document = diagnosis()
+    assert wording.read_fidelity(reading) == (
+        "With the explainer’s features the network errs about as often as with its own (2.3% against "
+        "2.2%). It misses 13.1% "
+        "of the variance of classifier.4."
+    )
+    document["fidelity"]["full"]["error"] = number(0.2, 0.01)
+    assert "errs more often than with its own (20.0% against 2.2%)" in wording.read_fidelity(reading)
+    document["fidelity"]["full"]["error"] = number(0.001, 0.001)
+    assert "errs less often than with its own (0.1% against 2.2%)" in wording.read_fidelity(reading)
+    reading, _ = diagnosis(labels=False)
+    assert "changes its answer on 2.3% of the images" in wording.read_fidelity(reading)
+
+
+def test_spread() -> None:
+    assert wording.read_spread(diagnosis()[0]) == (
+        "In one image the filters look at places spread over 0.171 of the diagonal, as if at 38.4 "
+        "equally used places; the "
+        "landmarks over 0.159 and the performer’s channels over 0.199."
+    )
+    assert wording.read_spread(diagnosis(collapsed=True)[0]).startswith(
+        "The filters point at nearly one place: they spread over only 0.041"
+    )
+    assert "landmarks" not in wording.read_spread(diagnosis(landmarks=False)[0])
+
+
+def test_summary_counts_what_was_measured() -> None:
+    text = wording.summary(diagnosis()[0])
+    assert text.startswith(
+        "An explainer with 4 part filters, 1 of them dead, was fitted to alexnet at the layer "
+        "features.9 on 1,960 images"
+    )
+    assert "1,854 others (854 objects of 1 category and 1,000 negatives)" in text
+    assert "misses 13.1% of the variance of classifier.4; with the part track alone it misses 61.2%" in text
+
+
+def test_limits_name_few_images_and_missing_landmarks() -> None:
+    reading, document = diagnosis(landmarks=False)
+    document["counts"]["test_objects"] = 37
+    text = " ".join(wording.limits(reading))
+    assert "Only 37 test objects" in text
+    assert "Without landmarks the parts have no names" in text
+    assert "Only" not in " ".join(wording.limits(diagnosis()[0])).split("silenced")[1]
