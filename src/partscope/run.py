@@ -309,7 +309,7 @@ def _train_labels(
             )
         labels, found = given_labels(train.categories, category), {"classes": None}
     counts = [int((labels.category == c).sum()) for c in range(len(labels.names))]
-    return labels, {**found, "categories": list(labels.names), "category_images": counts}
+    return labels, {**found, "categories": list(labels.names), "category_images": counts, "train_images": len(store)}
 
 
 def _learn(
@@ -376,7 +376,13 @@ def _diagnose(
     clock.lap("test features")
     explainer = load_explainer(folder, performer, store.rows([0]).tap, job).to(_device(job))
     subject = Subject(
-        explainer, performer, store, *_test_labels(run, performer, test, store), _truth(test), run["category_images"]
+        explainer,
+        performer,
+        store,
+        *_test_labels(run, performer, test, store),
+        _truth(test),
+        run["category_images"],
+        run["train_images"],
     )
     found: Diagnosed | None = None
     for event in diagnose_subject(subject, job.diagnose):

@@ -1,6 +1,7 @@
 """Batches in order, in bounded memory, with errors as they were raised."""
 
 import threading
+import time
 
 import pytest
 import torch
@@ -12,10 +13,10 @@ from partscope.errors import DataError
 class Counting(PhotoSet):
     """Images whose every pixel is their index; the one numbered `broken` cannot be read."""
 
-    def __init__(self, count: int, broken: int = -1) -> None:
+    def __init__(self, count: int, broken: int = -1, pause: float = 0.0) -> None:
         self.categories, self.landmark_names, self.input_size = ("c",), (), 2
         self.count, self.broken = count, broken
-        self.begun = 0
+        self.begun, self.pause = 0, pause
         self.lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -24,6 +25,7 @@ class Counting(PhotoSet):
     def __getitem__(self, i: int) -> Sample:
         with self.lock:
             self.begun += 1
+        time.sleep(self.pause)
         if i == self.broken:
             raise DataError("reading", f"image {i}", "mend it")
         return Sample(
@@ -80,6 +82,14 @@ def test_no_more_than_two_batches_are_decoded_ahead() -> None:
     stream.close()
     assert photos.begun <= 30
     assert not [t for t in threading.enumerate() if t.name.startswith("partscope-decode")]
+
+
+def test_stopping_early_drops_what_has_not_begun() -> None:
+    photos = Counting(100, pause=0.005)
+    stream = batches(photos, 20, 1)
+    next(stream)
+    stream.close()
+    assert 20 <= photos.begun < 50
 
 
 def test_threads_draw_the_same_as_one() -> None:

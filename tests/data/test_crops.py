@@ -201,9 +201,9 @@ def test_annotations_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_a_landmark_beside_the_box_is_absent(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", Image.new("RGB", (8, 6)))
-    sample = photo(path, box=(2.0, 2.0, 4.0, 4.0), landmarks=np.array([[3, 3], [3, 0]], np.float32))[0]
+    sample = photo(path, box=(4.0, 0.0, 4.0, 4.0), landmarks=np.array([[1, 7], [1, 2]], np.float32))[0]
     assert sample.present.tolist() == [True, False]
-    assert sample.landmarks.tolist() == [[2.5, 2.5], [0.0, 0.0]]
+    assert sample.landmarks.tolist() == [[2.5, 6.5], [0.0, 0.0]]
 
 
 def test_the_digests_follow_what_they_describe(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ CUB_TABLES = {
     "train_test_split.txt": "1 1\n2 0\n4 1\n7 0\n",
     "parts/parts.txt": "1 beak\n2 left eye\n3 right eye\n",
     "parts/part_locs.txt": "".join(
-        f"{i} 1 5.00 6.00 1\n{i} 2 7.50 5.00 1\n{i} 3 0.00 0.00 0\n" for i in (1, 2, 4, 7)
+        f"{i} 1 5.00 6.00 1\n{i} 2 7.50 5.00 1\n{i} 3 6.00 6.00 0\n" for i in (1, 2, 4, 7)
     ),
 }
 

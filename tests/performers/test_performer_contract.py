@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from partscope.performers import CATALOGUE, Performer
 from partscope.performers.catalogue import _resize
 
-SMALL = {"vgg16": 64, "resnet18": 64, "resnet50": 64, "resnet101": 64, "resnet152": 64}
+SMALL = {"vgg16": 64, "resnet18": 33, "resnet50": 33, "resnet101": 33, "resnet152": 33}
 TOP_UNITS: dict[str, tuple[str, ...]] = {
     "creatures_net": ("conv5", "relu5", "pool5"),
     "alexnet": ("features.10", "features.11", "features.12"),

@@ -1,5 +1,7 @@
 """Every bad input is told in a sentence; what fails leaves nothing behind."""
 
+import threading
+
 import pytest
 import torch
 from odd_nets import FunctionalNet, InPlaceNet, ReusedNet, build
@@ -93,9 +95,24 @@ def test_explicit_tap_and_targets() -> None:
     assert (performer.tap_name, performer.top_unit) == ("stage.0", ())
 
 
+def test_at_most_two_linear_layers_are_targets() -> None:
+    head = (
+        nn.Flatten(),
+        nn.Linear(512, 9),
+        nn.ReLU(),
+        nn.Linear(9, 8),
+        nn.ReLU(),
+        nn.Linear(8, 7),
+        nn.Linear(7, 2),
+    )
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), *head)
+    performer = Performer.for_model(module, 32)
+    assert (performer.tap_name, performer.target_names) == ("1", ("6", "8"))
+
+
 def test_normalisation() -> None:
     with pytest.raises(PerformerError, match=r"got: std = \(0.2, 0.2, 0.0\)"):
-        Performer.for_model(build("residual"), 32, (0, 0, 0), (0.2, 0.2, 0.0))
+        Performer.for_model(build("residual"), 32, (0.0, 0.0, 0.0), (0.2, 0.2, 0.0))
 
 
 class Tokens(nn.Module):
@@ -119,7 +136,7 @@ class Returns(nn.Module):
 
 def test_networks_that_cannot_be_explained() -> None:
     with pytest.raises(
-        PerformerError, match="no layer on the way to the scores that returns maps; the chain is: head"
+        PerformerError, match=r"no layer on the way to the scores that returns maps; the chain is: head"
     ):
         Performer.for_model(Tokens(), 32)
     with pytest.raises(PerformerError, match="got: something that is not one tensor as its output"):
@@ -130,23 +147,22 @@ def test_networks_that_cannot_be_explained() -> None:
         PerformerError, match=r"tracing FunctionalNet with input \(2, 3, 31, 31\)\n  got: RuntimeError"
     ):
         Performer.for_model(FunctionalNet(), 31)
-    with pytest.raises(PerformerError, match="lazy LazyLinear whose weights have no shape yet"):
+    with pytest.raises(PerformerError, match=r"lazy LazyLinear whose weights have no shape yet"):
         Performer.for_model(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), 32)
 
 
 def test_an_uncopyable_network() -> None:
     module = build("residual")
-    module.stem.lock = open(__file__)  # noqa: SIM115
-    with pytest.raises(PerformerError, match="copying the network ResidualNet\n  got: TypeError"):
+    module.stem.lock = threading.Lock()
+    with pytest.raises(PerformerError, match=r"copying the network ResidualNet\n  got: TypeError"):
         Performer.for_model(module, 32)
-    module.stem.lock.close()
 
 
 def test_weights_that_are_not_finite_name_the_layer() -> None:
     module = InPlaceNet()
     with torch.no_grad():
         module.features[2].weight[0] = torch.nan
-    with pytest.raises(DivergedError, match="not finite in the output of 'features.2'"):
+    with pytest.raises(DivergedError, match=r"not finite in the output of 'features.2'"):
         Performer.for_model(module, 32)
 
 
@@ -156,7 +172,7 @@ def test_features_that_are_not_finite_name_the_layer() -> None:
     with torch.no_grad():
         module.features[4].bias[0] = torch.inf
         module.head[1].weight.zero_()
-    with pytest.raises(DivergedError, match="not finite in the output of 'head.1'"):
+    with pytest.raises(DivergedError, match=r"not finite in the output of 'head.1'"):
         performer.features(torch.rand(1, 3, 32, 32))
 
 
@@ -202,6 +218,23 @@ def test_users_own_hooks_still_act() -> None:
         assert torch.allclose(performer.resume(performer.features(images)), module(images), rtol=1e-5)
 
 
+class Watcher:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def note(self, *args: object) -> None:
+        self.calls += 1
+
+
+def test_users_hooks_are_not_copied() -> None:
+    module, watcher = build("functional"), Watcher()
+    module.conv2.register_forward_hook(watcher.note)
+    performer = Performer.for_model(module, 32)
+    before = watcher.calls
+    performer.scores(torch.rand(1, 3, 32, 32))
+    assert watcher.calls == before + 1
+
+
 def test_forward_stops_after_the_last_target() -> None:
     module = build("functional")
     performer = Performer.for_model(module, 32)
@@ -243,7 +276,7 @@ def test_resume_from_a_tensor_or_features() -> None:
 
 def test_target_activation() -> None:
     performer = Performer.for_model(build("batch_norm"), 32)
-    assert isinstance(performer.target_activation(0)[0] if False else performer.target_activation(0), nn.Tanh)
+    assert isinstance(performer.target_activation(0), nn.Tanh)
     performer = Performer.for_model(InPlaceNet(), 32)
     activation = performer.target_activation(0)
     assert isinstance(activation, nn.ReLU) and not activation.inplace

@@ -55,11 +55,12 @@ def test_probe_is_the_closed_form(build, size: int, chain: list, centres: tuple[
 
 
 class Strided(nn.Module):
-    """Every stride begins at the first pixel, as in a ResNet; max pooling as a function, gates, in-place sums."""
+    """Every stride begins at the first pixel, as in a ResNet; functional pooling, gates, sums in place."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.a, self.b, self.c = nn.Conv2d(3, 4, 7, 2, 3), nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
+        self.a, self.b = nn.Conv2d(3, 4, 7, 2, 3), nn.Conv2d(4, 4, 3, 2, 1)
+        self.c = nn.Conv2d(4, 4, 3, 2, 1)
         self.block = Gated(4)
         self.last, self.fc = nn.Conv2d(4, 4, 3, 1, 1), nn.Linear(4, 2)
 
@@ -95,12 +96,8 @@ class Hidden(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mix, self.a, self.b, self.fc = (
-            nn.Linear(3072, 256),
-            nn.Conv2d(4, 4, 1),
-            nn.Conv2d(4, 4, 1),
-            nn.Linear(4, 2),
-        )
+        self.mix, self.fc = nn.Linear(3072, 256), nn.Linear(4, 2)
+        self.a, self.b = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.a(self.mix(x.flatten(1)).view(-1, 4, 8, 8)))

@@ -72,7 +72,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(PerformerError, match="no such file"):
         load(tmp_path / "none.pth")
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(PerformerError, match="a file of kind '.txt'"):
+    with pytest.raises(PerformerError, match=r"a file of kind '\.txt'"):
         load(tmp_path / "a.txt")
     for name in ("b.safetensors", "b.pth"):
         (tmp_path / name).write_bytes(b"")
@@ -146,7 +146,7 @@ def test_failed_download(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fail)
     with pytest.raises(
-        PerformerError, match="(?s)IMAGENET1K_V1\n  got: URLError.*pass --performer.weights FILE"
+        PerformerError, match=r"(?s)IMAGENET1K_V1\n  got: URLError.*pass --performer.weights FILE"
     ):
         load_performer(PerformerSettings(name="resnet18"))
     with pytest.raises(PerformerError, match="no file, and torchvision has none for it"):

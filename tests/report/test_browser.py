@@ -105,6 +105,8 @@ def test_table_sorts_by_mouse_and_keyboard(make_run: Make, open_page: Callable[.
     assert explained[-1] == ""
     known = [float(value) for value in explained[:-1]]
     assert known == sorted(known, reverse=True)
+    page.locator("table.sortable button", has_text="R²").click()
+    assert column(9) == [*explained[-2::-1], ""]
     page.locator("table.sortable button", has_text="Best landmark").click()
     assert column(8)[:-1] == sorted(column(8)[:-1])
 

@@ -130,6 +130,8 @@ def test_training_panels() -> None:
             places = [tuple(map(float, pair.split(","))) for pair in line.points.split()]
             assert len(places) <= 240
             assert all(0 <= x <= 100 and 4 <= y <= 96 for x, y in places)
+    first, *_, last = panels[0].lines[0].points.split()
+    assert float(first.split(",")[1]) < 20 < 60 < float(last.split(",")[1])
 
 
 def test_training_panels_pass_over_what_is_missing_or_not_finite() -> None:

@@ -128,7 +128,8 @@ def test_summary_counts_what_was_measured() -> None:
         "features.9 on 1,960 images"
     )
     assert "1,854 others (854 objects of 1 category and 1,000 negatives)" in text
-    assert "misses 13.1% of the variance of classifier.4; with the part track alone it misses 61.2%" in text
+    assert "With both tracks it misses 13.1% of the variance of classifier.4; with the part track" in text
+    assert "alone it misses 61.2% of the variance of classifier.4." in text
 
 
 def test_limits_name_few_images_and_missing_landmarks() -> None:
@@ -138,3 +139,9 @@ def test_limits_name_few_images_and_missing_landmarks() -> None:
     assert "Only 37 test objects" in text
     assert "Without landmarks the parts have no names" in text
     assert "Only" not in " ".join(wording.limits(diagnosis()[0])).split("silenced")[1]
+
+
+def test_a_copy_worse_than_the_mean_is_called_so() -> None:
+    reading, document = diagnosis()
+    document["fidelity"]["full"]["fvu"][1] = number(7.8, 0.1)
+    assert wording.read_fidelity(reading).endswith("It copies classifier.4 no better than its mean would.")

@@ -43,6 +43,8 @@ class Subject(NamedTuple):
     truth: Truth | None
     train_counts: list[int]
     """Training images of each category."""
+    train_images: int
+    """All training images, negatives included."""
 
 
 class Diagnosed(NamedTuple):
@@ -216,7 +218,7 @@ def _filters(
 def _counts(subject: Subject, mine: Assignment, owned: Bool[Tensor, " n"]) -> dict[str, Any]:
     cases = int(mine.mine.sum())
     return {
-        "train_images": sum(subject.train_counts),
+        "train_images": subject.train_images,
         "test_images": len(subject.store),
         "test_objects": int(owned.sum()),
         "test_negatives": int((~owned).sum()),

@@ -46,6 +46,7 @@ def train_head(
     """Train a fresh fully connected head (fc6, ReLU, dropout, fc7, ReLU, dropout, fc8) on frozen features.
 
     Adam with decoupled weight decay and a cosine course; the epoch with the lowest validation loss is kept.
+    The features are scaled to a mean square of 1 in training; fc6 takes the scale in at the end.
 
     Args:
         features: outputs of the top unit, pooled (N, D, H, W) or flat (N, F).
@@ -69,6 +70,7 @@ def train_head(
     """
     _check_labels(labels, outputs, len(features))
     flat, truth = features.flatten(1), labels.long()
+    scale = 1 / flat.float().square().mean().sqrt().clamp_min(1e-12)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         order = torch.randperm(len(flat))
@@ -85,7 +87,7 @@ def train_head(
             for rows in torch.split(kept[torch.randperm(len(kept))], batch_size):
                 rate = _set_rate(optimiser, learning_rate, step, total)
                 step += 1
-                loss = _loss(head(flat[rows].to(device).float()), truth[rows].to(device))
+                loss = _loss(head((flat[rows].float() * scale).to(device)), truth[rows].to(device))
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 optimiser.step()
@@ -96,7 +98,7 @@ def train_head(
             if len(held):
                 with torch.no_grad():
                     scores = torch.cat(
-                        [head(flat[r].to(device).float()).cpu() for r in torch.split(held, 1024)]
+                        [head((flat[r].float() * scale).to(device)).cpu() for r in torch.split(held, 1024)]
                     )
                 criterion = float(_loss(scores, truth[held]))
                 accuracy = float(_right(scores, truth[held]).float().mean())
@@ -105,6 +107,8 @@ def train_head(
             if progress is not None:
                 progress(TrainingRecord(epoch, mean, accuracy, rate))
         head.load_state_dict(best_state)
+    with torch.no_grad():
+        next(head.parameters()).mul_(scale.to(device))
     return head.cpu().eval()
 
 

@@ -4,7 +4,7 @@ import copy
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float
@@ -203,9 +203,7 @@ class Performer:
                 )
         return Features(tap, tuple(targets))
 
-    def resume(
-        self, features: Features | Tensor, start: Literal["tap", "last"] | int = "last"
-    ) -> Float[Tensor, "N classes"]:
+    def resume(self, features: Features | Tensor, start: str | int = "last") -> Float[Tensor, "N classes"]:
         """Run the rest of the network from features, with gradient to them.
 
         Args:

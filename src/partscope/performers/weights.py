@@ -1,6 +1,7 @@
 """Reading files of weights: tensors only, never an object."""
 
 import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -40,7 +41,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
                 f"a file of kind '{path.suffix}'",
                 "convert it to .safetensors, or to a .pth file",
             )
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise PerformerError(
             doing,

@@ -41,8 +41,8 @@ def summary(diagnosis: Diagnosis) -> str:
     ]
     full, parts = last_target(diagnosis, "full").value, last_target(diagnosis, "parts_only").value
     if full is not None and parts is not None:
-        alone = f"with the part track alone {_lost(parts)}"
-        sentences.append(f"With both tracks it {_lost(full, 'misses')} of {_last(diagnosis)}; {alone}.")
+        both, alone = _lost(full, _last(diagnosis)), _lost(parts, _last(diagnosis))
+        sentences.append(f"With both tracks it {both}; with the part track alone it {alone}.")
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is not None and top.value is not None:
         spread = diagnosis.estimate("diversity.explainer.spread")
@@ -79,7 +79,7 @@ def read_fidelity(diagnosis: Diagnosis) -> str:
     """Reads how closely the explainer stands in for the performer."""
     measure = diagnosis.get("fidelity.measure")
     full, fvu = diagnosis.estimate(f"fidelity.full.{measure}"), last_target(diagnosis, "full")
-    loss = "" if fvu.value is None else f" It {_lost(fvu.value, 'misses')} of {_last(diagnosis)}."
+    loss = "" if fvu.value is None else f" It {_lost(fvu.value, _last(diagnosis))}."
     if full.value is None:
         return f"The classification could not be compared.{loss}"
     if measure == "disagreement":
@@ -215,12 +215,10 @@ def _last(diagnosis: Diagnosis) -> str:
     return str(diagnosis.get("fidelity.targets")[-1])
 
 
-def _lost(fvu: float, verb: str = "it misses") -> str:
-    return (
-        f"{verb} all of the variance (no better than its mean)"
-        if fvu >= 1
-        else f"{verb} {percent(fvu)} of the variance"
-    )
+def _lost(fvu: float, target: str) -> str:
+    if fvu >= 1:
+        return f"copies {target} no better than its mean would"
+    return f"misses {percent(fvu)} of the variance of {target}"
 
 
 def _apart(one: Estimate, other: Estimate) -> bool:

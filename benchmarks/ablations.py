@@ -1,0 +1,103 @@
+"""What each choice of the recipe is worth, on drawn creatures: the numbers behind the decision records.
+
+Command:   python benchmarks/ablations.py [--only NAME ...] [--seeds 1]
+Expected:  about a minute a row on two cores.
+Last result: docs/results.md, "Ablations on drawn creatures".
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from partscope import Job, fit, resolve
+
+ROWS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {},
+    "alpha running, no gradient": {"explainer": {"magnitude": "running"}},
+    "no decoder scale": {"explainer": {"decoder_scale": False}},
+    "He start": {"explainer": {"start": "he"}},
+    "no masks": {"explainer": {"masks": False}},
+    "no filter loss": {"fit": {"filter_loss": "none"}},
+    "filter loss, paper's strength": {"fit": {"filter_strength": 1 / 300, "filter_decay": True}},
+    "filter loss 5x": {"fit": {"filter_strength": 5.0}},
+    "filter loss, released rule": {"fit": {"filter_loss": "released"}},
+    "filter loss, paper's rule": {"fit": {"filter_loss": "paper"}},
+    "filter loss reaches p": {"fit": {"filter_to_p": True}},
+    "eta x 4": {"fit": {"eta": 4.0}},
+    "paper preset": {"fit": {"preset": "paper"}},
+}
+"""Changes to the default job; `eta x 4` multiplies instead of setting."""
+
+
+def job_of(changes: dict[str, dict[str, Any]], seed: int) -> Job:
+    """The demo's job with some settings changed; the paper preset keeps the demo's number of epochs."""
+    job = Job()
+    fit_changes = dict(changes.get("fit", {}))
+    if "eta" in fit_changes:
+        fit_changes["eta"] = job.fit.eta * fit_changes["eta"]
+    job = resolve(
+        replace(
+            job,
+            explainer=replace(job.explainer, **changes.get("explainer", {})),
+            fit=replace(job.fit, seed=seed, **fit_changes),
+        )
+    )
+    return replace(job, fit=replace(job.fit, epochs=Job().fit.epochs))
+
+
+def main() -> None:
+    """Fits every row on the same cached features and prints one table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", nargs="*", default=list(ROWS))
+    parser.add_argument("--seeds", type=int, default=1)
+    options = parser.parse_args()
+    console = Console(stderr=True)
+    print(
+        "| setting | seed | instability (top conv) | spread, px (landmarks) | p | FVU | FVU parts only | error (performer) |"
+    )
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    with tempfile.TemporaryDirectory() as folder:
+        shared = Path(folder) / "features"
+        for name in options.only:
+            for seed in range(options.seeds):
+                out = Path(folder) / "run"
+                out.mkdir()
+                if shared.exists():
+                    shared.rename(out / "features")
+                with console.status(f"{name}, seed {seed}"):
+                    for _ in fit(job_of(ROWS[name], seed), out):
+                        pass
+                found = json.loads((out / "diagnosis.json").read_text())
+                (out / "features").rename(shared)
+                shutil.rmtree(out)
+                print(f"| {name} | {seed} | {row(found)} |", flush=True)
+
+
+def row(found: dict[str, Any]) -> str:
+    """One line of the table."""
+    released, diversity, fidelity = (
+        found["location_instability"]["released"],
+        found["diversity"],
+        found["fidelity"],
+    )
+    diagonal = found["crop"]["diagonal_px"]
+    cells = [
+        f"{released['explainer']['value']:.3f} ({released['top_conv']['value']:.3f})",
+        f"{diversity['explainer']['spread']['value'] * diagonal:.1f} "
+        f"({diversity['landmarks']['spread']['value'] * diagonal:.1f})",
+        f"{found['p']['value']:.2f}",
+        f"{fidelity['full']['fvu'][-1]['value']:.3f}",
+        f"{fidelity['parts_only']['fvu'][-1]['value']:.3f}",
+        f"{fidelity['full']['error']['value'] * 100:.1f} % ({fidelity['performer']['error']['value'] * 100:.1f} %)",
+    ]
+    return " | ".join(cells)
+
+
+if __name__ == "__main__":
+    main()
