@@ -40,9 +40,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         for key, number in found["diversity"].get(layer, {}).items():
             scale = diagonal if key == "spread" else 1.0
             unit = ", px" if key == "spread" else ""
-            result.append(
-                (f"{key.replace('_', ' ')}, {layer.replace('_', ' ')}{unit}", shown(number, 1, scale))
-            )
+            result.append((f"{key.replace('_', ' ')}, {layer.replace('_', ' ')}{unit}", shown(number, 1, scale)))
     fits = [f["best_landmark_r2"] for f in found["filters"] if f["best_landmark_r2"] is not None]
     if fits:
         result.append(

@@ -44,15 +44,11 @@ def main() -> None:
     unseen, answers = stack(held, "unseen images")
     torch.manual_seed(0)
     net = CreaturesNet(len(train.categories) + 1)
-    for record in track(
-        train_network(net, images, classes, epochs=options.epochs), "training", total=options.epochs
-    ):
+    for record in track(train_network(net, images, classes, epochs=options.epochs), "training", total=options.epochs):
         with torch.no_grad():
             scores = torch.cat([net((x.float() / 255 - 0.5) / 0.25) for x in unseen.split(100)])
         right = float((scores.argmax(1) == answers).float().mean())
-        print(
-            f"epoch {record.epoch}: loss {record.loss:.4f}, accuracy on {len(answers)} unseen images {right:.4f}"
-        )
+        print(f"epoch {record.epoch}: loss {record.loss:.4f}, accuracy on {len(answers)} unseen images {right:.4f}")
     save_file({k: v.half().contiguous() for k, v in net.state_dict().items()}, options.out)
     print(f"wrote {options.out}, {options.out.stat().st_size / 2**20:.2f} MiB")
 

@@ -528,9 +528,7 @@ def points_as_column_row(unit, width, field_row, field_column):
 # ---- location metrics
 
 
-def _deviation(
-    points, scores, valid, landmarks, present, *, diagonal, top=100, vector=False, ddof=1, early=False
-):
+def _deviation(points, scores, valid, landmarks, present, *, diagonal, top=100, vector=False, ddof=1, early=False):
     rows = []
     for f in range(scores.shape[1]):
         row = []
@@ -539,9 +537,7 @@ def _deviation(
             seen = (valid[:, f] & present[:, k])[order]
             order = order[:top][seen[:top]] if early else order[seen][:top]
             offset = points[order, f] - landmarks[order, k]
-            spread = (
-                offset.std(0, correction=ddof).norm() if vector else offset.norm(dim=-1).std(correction=ddof)
-            )
+            spread = offset.std(0, correction=ddof).norm() if vector else offset.norm(dim=-1).std(correction=ddof)
             row.append(spread / diagonal)
         rows.append(torch.stack(row))
     return torch.stack(rows)
@@ -676,9 +672,7 @@ def r2_against_the_distance_itself(points, valid, landmarks, present):
 
 @mutant(maths.null_center, checks_metrics.centre_null_is_a_filter_at_the_centre)
 def centre_counted_from_one(landmarks, present, *, size, **settings):
-    return maths.null_best_fixed(
-        landmarks, present, torch.tensor([[size[0] / 2, size[1] / 2]]), size=size, **settings
-    )
+    return maths.null_best_fixed(landmarks, present, torch.tensor([[size[0] / 2, size[1] / 2]]), size=size, **settings)
 
 
 @mutant(maths.null_center, checks_metrics.null_averages_random_images)

@@ -7,13 +7,13 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "partscope"
 LAYERS = {
-    "errors": 0, "version": 0, "files": 0, "settings": 0, "maths": 1, "performers": 2, "data": 2, "nets": 3,
-    "training": 4, "diagnosis": 5, "report": 5, "run": 6, "cli": 7, "__main__": 8, "__init__": 9,
+    "errors": 0, "version": 0, "files": 1, "settings": 1, "maths": 1, "performers": 2, "data": 2, "nets": 3,
+    "training": 4, "diagnosis": 5, "report": 5, "folder": 5, "run": 6, "cli": 7, "__main__": 8, "__init__": 9,
 }  # fmt: skip
 LIBRARIES = {
     "errors": set(),
     "version": set(),
-    "files": {"safetensors"},
+    "files": set(),
     "settings": set(),
     "maths": {"torch", "jaxtyping"},
     "performers": {"torch", "torchvision", "PIL", "numpy", "safetensors", "jaxtyping"},
@@ -21,8 +21,9 @@ LIBRARIES = {
     "nets": {"torch", "jaxtyping"},
     "training": {"torch", "safetensors", "jaxtyping"},
     "diagnosis": {"torch", "jaxtyping", "numpy"},
-    "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "matplotlib"},
-    "run": {"torch", "torchvision", "safetensors", "yaml"},
+    "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "markupsafe"},
+    "folder": {"torch", "safetensors", "yaml"},
+    "run": {"torch", "torchvision", "safetensors"},
     "cli": {"rich", "jsonargparse"},
     "__main__": set(),
     "__init__": set(),

@@ -61,9 +61,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}")
-    print(
-        "| network | bare, ms | tracks and norm | + masks | + filter loss (whole step) |\n|---|--:|--:|--:|--:|"
-    )
+    print("| network | bare, ms | tracks and norm | + masks | + filter loss (whole step) |\n|---|--:|--:|--:|--:|")
     for name in options.names:
         row = CATALOGUE[name]
         module = torchvision.models.get_model(name, weights=None)

@@ -75,9 +75,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _parser(command: str, about: str) -> ArgumentParser:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    return ArgumentParser(
-        prog=f"partscope {command}", description=about, exit_on_error=False, allow_abbrev=False
-    )
+    return ArgumentParser(prog=f"partscope {command}", description=about, exit_on_error=False, allow_abbrev=False)
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
@@ -135,7 +133,9 @@ def _fit(arguments: list[str]) -> None:
 def _need_file(name: str) -> None:
     if not Path(name).is_file():
         raise SettingsError(
-            "reading the settings", f"there is no file '{name}'", "give a YAML file, or settings as --fit.epochs 3"
+            "reading the settings",
+            f"there is no file '{name}'",
+            "give a YAML file, or settings as --fit.epochs 3",
         )
 
 
@@ -148,8 +148,9 @@ def _carry_out(job: Job, out: Path) -> None:
 
 
 def _diagnose(arguments: list[str]) -> None:
-    from partscope.run import diagnose, read_job
+    from partscope.folder import read_job
     from partscope.report import write_report
+    from partscope.run import diagnose
 
     parser = _parser("diagnose", "Measures a fitted run again; weights and images must be those of the fit.")
     parser.add_argument("folder", type=str, help="run folder")
@@ -225,7 +226,10 @@ def _follow(events: "Generator[Event, None, Path]") -> Path:
         TimeRemainingColumn(),
         TextColumn("{task.fields[facts]}"),
     )
-    with _stop_between_steps() as asked, Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with (
+        _stop_between_steps() as asked,
+        Progress(*columns, console=console, disable=not console.is_terminal) as bars,
+    ):
         stage, task = "", None
         try:
             while True:

@@ -40,7 +40,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             raise RunError(
                 f"writing '{path}'",
                 str(error),
-                "free some space or choose another folder with --out, then run the same command again: it resumes",
+                "free some space or make the folder writable, then run the same command again: it resumes",
             ) from error
         raise
 

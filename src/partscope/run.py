@@ -2,7 +2,6 @@
 
 import json
 import platform
-import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -11,7 +10,6 @@ from typing import Any, NamedTuple
 
 import torch
 import torchvision
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -19,11 +17,19 @@ from torch import Tensor
 from partscope.data import PhotoSet, batches, load_photos
 from partscope.diagnosis import Diagnosed, Subject, Truth, diagnose_subject, make_gallery
 from partscope.errors import RunError, SettingsError
-from partscope.files import read_json, write_json, write_text, write_whole
-from partscope.nets import Explainer
+from partscope.files import read_json, write_json, write_whole
+from partscope.folder import (
+    Clock,
+    check_digests,
+    check_run,
+    cut_log,
+    keep_settings,
+    load_explainer,
+    read_job,
+)
 from partscope.performers import Performer
 from partscope.report import write_report
-from partscope.settings import Job, job_from_dict
+from partscope.settings import Job
 from partscope.training import (
     FeatureSource,
     FeatureStore,
@@ -32,7 +38,6 @@ from partscope.training import (
     StepRecord,
     build_explainer,
     compute_features,
-    empty_explainer,
     given_labels,
     match_classes,
     measure_means,
@@ -85,8 +90,8 @@ def fit(
         PartscopeError: any of its children, see their texts; the folder keeps the last good state.
     """
     folder = Path(out)
-    clock = _Clock()
-    _keep_settings(job, folder)
+    clock = Clock()
+    keep_settings(job, folder)
     yield Event("loading", 0, 1)
     performer, train, test = yield from _open(job, folder, performer, photos)
     if len(train) == 0 or len(test) == 0:
@@ -113,7 +118,7 @@ def fit(
         "digests": known,
         **record,
     }
-    _check_run(folder, run)
+    check_run(folder, run)
     yield from _learn(job, folder, performer, store, labels)
     clock.lap("fit")
     write_json(folder / "run.json", {**run, "seconds": clock.laps})
@@ -148,7 +153,7 @@ def diagnose(
     folder = Path(out)
     job = job or read_job(folder)
     yield Event("loading", 0, 1)
-    clock = _Clock()
+    clock = Clock()
     if performer is None:
         performer = yield from _as_events(
             prepare_performer(job.performer, folder / "performer.safetensors", None, job.fit.seed)
@@ -156,90 +161,6 @@ def diagnose(
     test = photos if photos is not None else load_photos(job.data, performer.input_size, "test")
     clock.lap("loading")
     return (yield from _diagnose(job, folder, performer, test, clock))
-
-
-def read_job(folder: Path) -> Job:
-    """The settings of a run folder."""
-    file = folder / "config.yaml"
-    doing = f"opening the run '{folder}'"
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(doing, "it has no config.yaml", "give a folder made by `partscope fit --out`") from None
-    except (OSError, yaml.YAMLError) as error:
-        raise RunError(doing, f"config.yaml cannot be read: {error}", "restore the file or fit again") from error
-    return job_from_dict(content)
-
-
-def load_explainer(folder: Path, performer: Performer, tap: Tensor, job: Job) -> Explainer:
-    """The fitted explainer of a run.
-
-    Raises:
-        RunError: there is none, or its tensors do not fit the performer.
-    """
-    file = folder / "explainer.safetensors"
-    doing = f"loading the explainer from '{file}'"
-    explainer = empty_explainer(performer, tap, job.explainer)
-    try:
-        explainer.load_state_dict(load_file(file))
-    except FileNotFoundError:
-        raise RunError(doing, "there is none", "run `partscope fit` on this folder to its end first") from None
-    except (SafetensorError, RuntimeError) as error:
-        raise RunError(doing, str(error).splitlines()[-1].strip(), "fit again: the file is damaged or foreign") from error
-    if not all(bool(torch.isfinite(t).all()) for t in explainer.state_dict().values()):
-        raise RunError(doing, "it holds values that are not finite", "fit again: the file is damaged")
-    return explainer.eval()
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = round(now - self._last, 1)
-        self._last = now
-
-
-def _keep_settings(job: Job, folder: Path) -> None:
-    text = yaml.safe_dump(json.loads(json.dumps(asdict(job))), sort_keys=False)
-    file = folder / "config.yaml"
-    if not file.exists():
-        write_text(file, text)
-        return
-    there, here = asdict(read_job(folder)), asdict(job)
-    other = [
-        f"{group}.{key} is {there[group][key]!r} there and {here[group][key]!r} here"
-        for group in here
-        for key in here[group]
-        if there[group][key] != here[group][key] and (group, key) not in (("data", "root"), ("performer", "weights"))
-    ]
-    if other:
-        raise RunError(
-            f"resuming the run '{folder}'",
-            "other settings: " + "; ".join(other[:3]) + (" ..." if len(other) > 3 else ""),
-            "give the same settings to resume, or another --out for a new run",
-        )
-
-
-def _check_run(folder: Path, run: dict[str, Any]) -> None:
-    file = folder / "run.json"
-    if file.exists():
-        _check_digests(folder, read_json(file, f"resuming the run '{folder}'"), run["digests"])
-    else:
-        write_json(file, {**run, "seconds": {}})
-
-
-def _check_digests(folder: Path, run: dict[str, Any], now: dict[str, str]) -> None:
-    for name, digest in now.items():
-        if run["digests"][name] != digest:
-            what = "the performer's weights" if name == "weights" else f"the {name} images"
-            raise RunError(
-                f"opening the run '{folder}'",
-                f"{what} are not those of the fit (digest {digest[:12]}, then {run['digests'][name][:12]})",
-                "point --data.root and --performer.weights to the same files, or fit again in another folder",
-            )
 
 
 def _device(job: Job) -> str:
@@ -309,12 +230,15 @@ def _train_labels(
             )
         labels, found = given_labels(train.categories, category), {"classes": None}
     counts = [int((labels.category == c).sum()) for c in range(len(labels.names))]
-    return labels, {**found, "categories": list(labels.names), "category_images": counts, "train_images": len(store)}
+    return labels, {
+        **found,
+        "categories": list(labels.names),
+        "category_images": counts,
+        "train_images": len(store),
+    }
 
 
-def _learn(
-    job: Job, folder: Path, performer: Performer, store: FeatureStore, labels: Labels
-) -> Iterator[Event]:
+def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, labels: Labels) -> Iterator[Event]:
     state_file, log_file = folder / "training.safetensors", folder / "log.jsonl"
     counted = labels.category >= 0
     constants = survey(performer, store, counted)
@@ -330,7 +254,7 @@ def _learn(
                 str(error).splitlines()[0],
                 "delete the file to learn from the start, or restore it",
             ) from error
-    _cut_log(log_file, learner.step)
+    cut_log(log_file, learner.step)
     every = job.fit.save_every or learner.steps_per_epoch
 
     def save() -> None:
@@ -352,25 +276,12 @@ def _learn(
     write_whole(folder / "explainer.safetensors", lambda temporary: save_file(weights, temporary))
 
 
-def _cut_log(file: Path, step: int) -> None:
-    if not file.exists():
-        return
-    kept = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, KeyError, TypeError):
-            break
-    write_text(file, "".join(line + "\n" for line in kept))
-
-
 def _diagnose(
-    job: Job, folder: Path, performer: Performer, test: PhotoSet, clock: _Clock
+    job: Job, folder: Path, performer: Performer, test: PhotoSet, clock: Clock
 ) -> Generator[Event, None, Path]:
     run = read_json(folder / "run.json", f"diagnosing the run '{folder}'")
     digest = test.digest()
-    _check_digests(folder, run, {"weights": performer.weights_digest, "test": digest})
+    check_digests(folder, run, {"weights": performer.weights_digest, "test": digest})
     performer = performer.to(_device(job))
     store = yield from _features(job, folder, performer, test, "test", digest)
     clock.lap("test features")
@@ -435,6 +346,4 @@ def _truth(test: PhotoSet) -> Truth | None:
         return None
     with ThreadPoolExecutor(2) as pool:
         samples = list(pool.map(lambda i: test[i][2:4], range(len(test))))
-    return Truth(
-        tuple(test.landmark_names), torch.stack([s[0] for s in samples]), torch.stack([s[1] for s in samples])
-    )
+    return Truth(tuple(test.landmark_names), torch.stack([s[0] for s in samples]), torch.stack([s[1] for s in samples]))

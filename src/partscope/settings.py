@@ -89,9 +89,9 @@ class FitSettings:
     """Passes over the training images."""
     batch_size: int = 64
     """Images a step."""
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
     """Adam's step size for the encoder and the decoder."""
-    decoder_learning_rate: float = 2e-4
+    decoder_learning_rate: float = 1e-3
     """Adam's step size for the decoder's layers."""
     p_learning_rate: float = 1e-1
     """Adam's step size for w_p."""
@@ -105,7 +105,7 @@ class FitSettings:
     """Power of the targets' mean norm that divides their squared error: 2 makes it relative, 1 is the paper's."""
     filter_loss: Literal["robust", "paper", "released", "none"] = "robust"
     """Training rule of the filter loss."""
-    filter_strength: float = 1.0
+    filter_strength: float = 3.0
     """Norm of the filter loss's gradient, as a share of the reconstruction's."""
     filter_decay: bool = False
     """Divide the filter loss's strength by the epoch's number, as the paper does."""

@@ -28,9 +28,7 @@ class Counting(PhotoSet):
         time.sleep(self.pause)
         if i == self.broken:
             raise DataError("reading", f"image {i}", "mend it")
-        return Sample(
-            torch.full((3, 2, 2), float(i)), 0, torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool), str(i)
-        )
+        return Sample(torch.full((3, 2, 2), float(i)), 0, torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool), str(i))
 
     def names(self) -> list[str]:
         return [str(i) for i in range(self.count)]

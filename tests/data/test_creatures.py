@@ -14,9 +14,7 @@ def test_landmarks_are_the_centroids_of_the_part_masks() -> None:
     for kind in KINDS:
         for seed in range(8):
             creature = draw_creature((1, seed), kind)
-            for landmark, present, mask in zip(
-                creature.landmarks, creature.present, creature.part_masks, strict=True
-            ):
+            for landmark, present, mask in zip(creature.landmarks, creature.present, creature.part_masks, strict=True):
                 if present:
                     # float32 places; half a millipixel covers its rounding
                     assert landmark == pytest.approx(np.argwhere(mask).mean(0), abs=5e-4)

@@ -171,9 +171,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         assert caught.value.doing == f"reading the image {str(path)!r}"
         assert got in caught.value.got
         assert caught.value.todo == "replace the file with an intact one, or remove it from the data set"
-    with pytest.raises(
-        DataError, match=r"reading the image .*no.jpg'\n  got: FileNotFoundError: No such file"
-    ):
+    with pytest.raises(DataError, match=r"reading the image .*no.jpg'\n  got: FileNotFoundError: No such file"):
         photo(tmp_path / "no.jpg").file_digest(0)
 
 
@@ -187,9 +185,7 @@ def test_annotations_that_do_not_fit(tmp_path: Path) -> None:
         return caught.value.got
 
     assert error(size=(9, 6)) == "an image of 8 x 6 px, annotated as 9 x 6 px"
-    assert (
-        error(box=(1.0, 1.0, 0.0, 3.0)) == "a box (1.0, 1.0, 0.0, 3.0) that has no area on the 8 x 6 px image"
-    )
+    assert error(box=(1.0, 1.0, 0.0, 3.0)) == "a box (1.0, 1.0, 0.0, 3.0) that has no area on the 8 x 6 px image"
     outside = np.array([[1, 1], [2, 9]], np.float32)
     assert error(landmarks=outside) == "landmark 2 at row 2, column 9, outside the 8 x 6 px image"
     assert error(landmarks=outside * np.nan).startswith("landmark 1 at row nan")

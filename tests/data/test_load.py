@@ -16,9 +16,7 @@ from partscope.errors import DataError, PartscopeError, SettingsError
 from partscope.settings import DataSettings
 
 
-def failure(
-    settings: DataSettings, split: str = "train", kind: type[PartscopeError] = DataError
-) -> PartscopeError:
+def failure(settings: DataSettings, split: str = "train", kind: type[PartscopeError] = DataError) -> PartscopeError:
     with pytest.raises(kind) as caught:
         load_photos(settings, 16, split)  # type: ignore[arg-type]
     assert str(caught.value).count("\n  ") == 2
@@ -46,10 +44,7 @@ def test_unknown_category(tmp_path: Path) -> None:
         "  got: no category 'dgo' in the data\n"
         "  do:  the nearest is 'dog'; there are: cat, dog"
     )
-    assert (
-        failure(replace(trees.write_classes(tmp_path), categories=("dog", "dog"))).got
-        == "category 'dog' twice"
-    )
+    assert failure(replace(trees.write_classes(tmp_path), categories=("dog", "dog"))).got == "category 'dog' twice"
 
 
 def test_landmarks_are_chosen_by_name(tmp_path: Path) -> None:
@@ -110,9 +105,7 @@ def test_a_folder_without_images_names_the_nearest_that_has_some(tmp_path: Path)
     (tmp_path / "bords" / "notes.txt").write_text("none")
     error = failure(DataSettings(kind="folder", root=str(tmp_path), folder="bords"))
     assert error.doing == f"listing the images of '{tmp_path}/bords'"
-    assert error.got == (
-        f"no image in '{tmp_path}/bords' (looked for .jpg .jpeg .png .bmp .webp .tif .tiff .gif .ppm)"
-    )
+    assert error.got == (f"no image in '{tmp_path}/bords' (looked for .jpg .jpeg .png .bmp .webp .tif .tiff .gif .ppm)")
     assert error.todo == f"set it to the nearest folder with images: '{tmp_path}/birds/crops/cat'"
     error = failure(DataSettings(kind="folder", root=str(tmp_path), folder="brids"))
     assert error.got.startswith(f"no folder '{tmp_path}/brids' (images looked for there: .jpg")
@@ -170,10 +163,7 @@ def test_coco_without_splits_holds_out_whole_images(tmp_path: Path) -> None:
     table["annotations"].append({**table["annotations"][0], "id": 98, "iscrowd": 1})
     settings = trees.write_coco(tmp_path, table)
     (tmp_path / "splits.json").unlink()
-    names = {
-        split: load_photos(replace(settings, test_share=0.5), 16, split).names()
-        for split in ("train", "test")
-    }
+    names = {split: load_photos(replace(settings, test_share=0.5), 16, split).names() for split in ("train", "test")}
     assert len(names["train"]) + len(names["test"]) == 9
     together = [group for group in names.values() if "01.png#10" in group]
     assert len(together) == 1 and "01.png#99" in together[0]

@@ -112,9 +112,7 @@ def test_mirror_doubles_the_training_images_only(settings: DataSettings) -> None
 
 def test_negatives_are_split_in_halves_by_name(tmp_path: Path) -> None:
     trees.write_negatives(tmp_path, 5)
-    settings = replace(
-        trees.write_cub(tmp_path / "cub"), root=str(tmp_path), folder="cub", negatives="nothing"
-    )
+    settings = replace(trees.write_cub(tmp_path / "cub"), root=str(tmp_path), folder="cub", negatives="nothing")
     train, test = both(settings)
     assert train.names()[2:] == ["nothing/0.png", "nothing/1.png", "nothing/2.png"]
     assert test.names()[2:] == ["nothing/3.png", "nothing/4.png"]

@@ -17,9 +17,7 @@ def write_image(path: Path, width: int = 20, height: int = 14, seed: int = 0) ->
     return path
 
 
-def write_classes(
-    root: Path, names: tuple[str, ...] = ("cat", "dog"), count: int = 12, seed: int = 0
-) -> DataSettings:
+def write_classes(root: Path, names: tuple[str, ...] = ("cat", "dog"), count: int = 12, seed: int = 0) -> DataSettings:
     for c, name in enumerate(names):
         for k in range(count):
             write_image(root / name / f"{k:02d}.png", seed=seed + 100 * c + k)
@@ -78,9 +76,7 @@ CUB_TABLES = {
     "classes.txt": "1 001.Wren\n2 002.Crow\n",
     "train_test_split.txt": "1 1\n2 0\n4 1\n7 0\n",
     "parts/parts.txt": "1 beak\n2 left eye\n3 right eye\n",
-    "parts/part_locs.txt": "".join(
-        f"{i} 1 5.00 6.00 1\n{i} 2 7.50 5.00 1\n{i} 3 6.00 6.00 0\n" for i in (1, 2, 4, 7)
-    ),
+    "parts/part_locs.txt": "".join(f"{i} 1 5.00 6.00 1\n{i} 2 7.50 5.00 1\n{i} 3 6.00 6.00 0\n" for i in (1, 2, 4, 7)),
 }
 
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import doc_checks as docs
 import pytest
 import yaml
-from docs import pages as docs
 
 from partscope.settings import job_from_dict, resolve
 
@@ -185,6 +185,9 @@ def test_names_and_tests_that_do_not_exist_are_found() -> None:
     assert docs.wrong_test("tests/maths/test_filters.py::test_nothing") is not None
     assert docs.wrong_test("tests/maths/cases.py::close") is not None
     assert docs.wrong_test("tests/nowhere.py::test_a") is not None
+    assert docs.wrong_test("src/partscope/settings.py::partscope.settings.resolve") is None
+    assert docs.wrong_test("src/partscope/settings.py::partscope.settings.resolved") is not None
+    assert docs.wrong_test("src/partscope/cli.py::partscope.cli.run") == "src/partscope/cli.py::partscope.cli.run: no doctest"
 
 
 def test_tables_are_read_without_their_heads() -> None:

@@ -92,9 +92,7 @@ def blend_leaves_the_ordinary_track_alone(blend):
 
 
 def positive_norm_ignores_what_the_relu_removes(positive_norm):
-    close(
-        positive_norm(tensor([[[[3.0, -7.0]], [[4.0, 0.0]]], [[[0.0, 0.0]], [[-1.0, 0.0]]]])), [5, 0], EXACT
-    )
+    close(positive_norm(tensor([[[[3.0, -7.0]], [[4.0, 0.0]]], [[[0.0, 0.0]], [[-1.0, 0.0]]]])), [5, 0], EXACT)
 
 
 def reconstruction_scale_has_two_powers(reconstruction_scale):

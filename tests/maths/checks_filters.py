@@ -146,9 +146,7 @@ def worked_paper_gradient(paper_gradient):
 
 def paper_gradient_matches_the_formula(paper_gradient):
     x, positive = random_maps(12, n_images=6), random_flags(13, 6, 3)
-    expected = np.stack(
-        [reference.paper_gradient(x[:, f].numpy(), positive[:, f].numpy()) for f in range(3)], axis=1
-    )
+    expected = np.stack([reference.paper_gradient(x[:, f].numpy(), positive[:, f].numpy()) for f in range(3)], axis=1)
     close(paper_gradient(x, positive), expected, EXACT)
 
 
@@ -165,10 +163,7 @@ def robust_gradient_matches_the_formula(robust_gradient):
         x, positive = random_maps(seed, n_images=9, scale=scale), random_flags(seed + 50, 9, 3)
         mean_peak = tensor([1.0, 2.0, 0.5])
         expected = np.stack(
-            [
-                reference.robust_gradient(x[:, f].numpy(), positive[:, f].numpy(), float(mean_peak[f]))
-                for f in range(3)
-            ],
+            [reference.robust_gradient(x[:, f].numpy(), positive[:, f].numpy(), float(mean_peak[f])) for f in range(3)],
             axis=1,
         )
         close(robust_gradient(x, positive, mean_peak), expected, EXACT)
@@ -195,9 +190,7 @@ def silent_positives_get_no_push(robust_gradient):
     x[1] = 0
     g = robust_gradient(x, torch.ones(4, 3, dtype=torch.bool), torch.ones(3, dtype=torch.float64))
     close(g[1], torch.zeros(3, 4, 4), 0)
-    alone = robust_gradient(
-        x[[0, 2, 3]], torch.ones(3, 3, dtype=torch.bool), torch.ones(3, dtype=torch.float64)
-    )
+    alone = robust_gradient(x[[0, 2, 3]], torch.ones(3, 3, dtype=torch.bool), torch.ones(3, dtype=torch.float64))
     close(g[[0, 2, 3]], alone, EXACT)
 
 

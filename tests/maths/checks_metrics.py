@@ -112,9 +112,7 @@ def spread_is_a_population_deviation(peak_spread):
     valid[0] = False
     found = peak_spread(points, valid)
     assert found[0].isnan()
-    expected = [
-        reference.spread([points[i, f].tolist() for f in range(6) if valid[i, f]]) for i in range(1, 40)
-    ]
+    expected = [reference.spread([points[i, f].tolist() for f in range(6) if valid[i, f]]) for i in range(1, 40)]
     close(found[1:], expected, EXACT)
 
 
@@ -211,12 +209,8 @@ def best_fixed_null_is_the_least_candidate(null_best_fixed):
     found = null_best_fixed(landmarks, present, candidates, size=NULL_SIZE, generator=generator, top=None)
     close(found, min(values), EXACT)
     count = torch.randint(0, 6, (3, 60), generator=generator)
-    found = null_best_fixed(
-        landmarks, present, candidates, size=NULL_SIZE, generator=generator, top=None, count=count
-    )
-    expected = [
-        min(_fixed(landmarks, present, p, count=c) for p in candidates.tolist()) for c in count.tolist()
-    ]
+    found = null_best_fixed(landmarks, present, candidates, size=NULL_SIZE, generator=generator, top=None, count=count)
+    expected = [min(_fixed(landmarks, present, p, count=c) for p in candidates.tolist()) for c in count.tolist()]
     close(found, expected, EXACT)
 
 

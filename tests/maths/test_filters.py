@@ -143,9 +143,7 @@ def test_peak_survives_its_mask_for_any_side(seed, side):
 @FEW
 @given(st.integers(2, 9), st.data())
 def test_template_of_an_asymmetric_unit_peaks_there(n, data):
-    row, column = data.draw(
-        st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda v: v[0] != v[1])
-    )
+    row, column = data.draw(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda v: v[0] != v[1]))
     template = maths.part_templates(n)[row * n + column]
     assert template[row, column] == 1
     assert template[column, row] < 1
@@ -249,7 +247,5 @@ def test_maps_that_are_not_square_are_refused_in_words():
 
 
 def test_epoch_zero_is_refused_in_words():
-    with pytest.raises(
-        SettingsError, match=r"got: epoch 0\n  do:  count epochs from 1: the weight is 0.1 / epoch"
-    ):
+    with pytest.raises(SettingsError, match=r"got: epoch 0\n  do:  count epochs from 1: the weight is 0.1 / epoch"):
         maths.released_gradient(MAPS, POSITIVE, epoch=0)

@@ -143,9 +143,7 @@ def test_bootstrap_of_a_real_layer_is_quick():
     n, n_filters, rows = 854, 64, 50
     points, landmarks = (torch.rand(n, k, 2, generator=generator) for k in (n_filters, 3))
     scores = torch.rand(n, n_filters, generator=generator)
-    count = torch.stack(
-        [torch.randint(n, (n,), generator=generator).bincount(minlength=n) for _ in range(rows)]
-    )
+    count = torch.stack([torch.randint(n, (n,), generator=generator).bincount(minlength=n) for _ in range(rows)])
     yes = torch.ones(n, n_filters, dtype=torch.bool)
     start = time.perf_counter()
     found = maths.location_instability(points, scores, yes, landmarks, yes[:, :3], diagonal=1.4, count=count)
@@ -158,9 +156,7 @@ def test_nulls_take_no_notice_of_absent_landmarks_and_repeat_with_their_seed():
     candidates = tensor([[0, 0], [40, 20], [90, 50]])
     for null in (maths.null_random, maths.null_best_fixed):
         values = [
-            null(
-                marks, present, candidates, size=(96, 60), generator=torch.Generator().manual_seed(5), top=12
-            )
+            null(marks, present, candidates, size=(96, 60), generator=torch.Generator().manual_seed(5), top=12)
             for marks in (landmarks, landmarks.nan_to_num(1e6), landmarks)
         ]
         assert values[0].isfinite() and values[0] == values[1] == values[2]
@@ -169,9 +165,7 @@ def test_nulls_take_no_notice_of_absent_landmarks_and_repeat_with_their_seed():
 def test_best_fixed_is_at_most_the_centre():
     _, _, _, landmarks, present = metric_case(74)
     candidates = torch.cartesian_prod(torch.arange(0.0, 96, 0.5), torch.tensor([29.5])).double()
-    best = maths.null_best_fixed(
-        landmarks, present, candidates, size=(96, 60), generator=torch.Generator(), top=None
-    )
+    best = maths.null_best_fixed(landmarks, present, candidates, size=(96, 60), generator=torch.Generator(), top=None)
     centre = maths.null_center(landmarks, present, size=(96, 60), generator=torch.Generator(), top=None)
     assert best <= centre + 1e-12
 
@@ -182,12 +176,8 @@ def test_nulls_with_counts_have_leading_axes():
     candidates = tensor([[0, 0], [40, 20]])
     found = [
         maths.null_center(landmarks, present, size=(96, 60), generator=torch.Generator(), count=count),
-        maths.null_best_fixed(
-            landmarks, present, candidates, size=(96, 60), generator=torch.Generator(), count=count
-        ),
-        maths.null_random(
-            landmarks, present, candidates, size=(96, 60), generator=torch.Generator(), count=count
-        ),
+        maths.null_best_fixed(landmarks, present, candidates, size=(96, 60), generator=torch.Generator(), count=count),
+        maths.null_random(landmarks, present, candidates, size=(96, 60), generator=torch.Generator(), count=count),
     ]
     for value in found:
         assert value.shape == (2, 3)

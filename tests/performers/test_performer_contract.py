@@ -89,9 +89,7 @@ def starts(case: Case) -> list[str | int]:
 def test_rule_finds_tap_top_unit_and_targets(case: Case) -> None:
     performer = case.performer
     row = CATALOGUE.get(performer.name)
-    tap, top, targets = (
-        ODD_PLANS[performer.name] if row is None else (row.tap, TOP_UNITS[performer.name], row.targets)
-    )
+    tap, top, targets = ODD_PLANS[performer.name] if row is None else (row.tap, TOP_UNITS[performer.name], row.targets)
     assert (performer.tap_name, performer.target_names) == (tap, targets)
     assert tuple(step.label for step in performer.top_unit) == top
 
@@ -162,9 +160,7 @@ def test_decoder_weights_are_copies(case: Case) -> None:
             for weight in segment.parameters():
                 weight.zero_()
     features = case.performer.features(case.images)
-    assert (
-        case.performer.resume(features, "tap") - case.scores
-    ).abs().max() <= TOLERANCE * case.scores.abs().max()
+    assert (case.performer.resume(features, "tap") - case.scores).abs().max() <= TOLERANCE * case.scores.abs().max()
 
 
 def test_top_map_is_the_layer_below_the_activation(case: Case) -> None:
@@ -172,10 +168,7 @@ def test_top_map_is_the_layer_below_the_activation(case: Case) -> None:
     features = performer.features(case.images)
     found = performer.top_map(features)
     assert found.shape[0] == len(case.images) and found.ndim == 4
-    assert (
-        torch.equal(found, performer.top_map(features.tap))
-        or performer.plan.top_end == performer.plan.tap + 1
-    )
+    assert torch.equal(found, performer.top_map(features.tap)) or performer.plan.top_end == performer.plan.tap + 1
     if performer.top_conv is not None:
         assert (found < 0).any()
 

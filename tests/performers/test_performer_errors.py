@@ -51,9 +51,7 @@ def test_start(performer: Performer, start: int | str) -> None:
 
 
 def test_resume_shape(performer: Performer) -> None:
-    with pytest.raises(
-        PerformerError, match=r"from 'stage.0'\n  got: a tensor \(1, 8, 15, 16\)\n.*\(N, 8, 16, 16\)"
-    ):
+    with pytest.raises(PerformerError, match=r"from 'stage.0'\n  got: a tensor \(1, 8, 15, 16\)\n.*\(N, 8, 16, 16\)"):
         performer.resume(torch.zeros(1, 8, 15, 16), "tap")
     with pytest.raises(PerformerError, match=r"got: a tensor \(1, 7, 16, 16\)"):
         performer.top_map(torch.zeros(1, 7, 16, 16))
@@ -143,9 +141,7 @@ def test_networks_that_cannot_be_explained() -> None:
         Performer.for_model(Returns(True), 32)
     with pytest.raises(PerformerError, match=r"got: a tensor \(2, 8, 16, 16\) as its output"):
         Performer.for_model(Returns(False), 32)
-    with pytest.raises(
-        PerformerError, match=r"tracing FunctionalNet with input \(2, 3, 31, 31\)\n  got: RuntimeError"
-    ):
+    with pytest.raises(PerformerError, match=r"tracing FunctionalNet with input \(2, 3, 31, 31\)\n  got: RuntimeError"):
         Performer.for_model(FunctionalNet(), 31)
     with pytest.raises(PerformerError, match=r"lazy LazyLinear whose weights have no shape yet"):
         Performer.for_model(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), 32)
@@ -291,6 +287,30 @@ def test_digest_follows_the_weights() -> None:
     with torch.no_grad():
         module.head[6].bias[0] += 1
     assert performer.weights_digest != before
+
+
+def test_digest_knows_names_and_shapes() -> None:
+    nets = []
+    for kernel, fc in (((1, 3), "fc"), ((3, 1), "fc"), ((1, 3), "head")):
+        net = nn.Sequential()
+        net.add_module("a", nn.Conv2d(3, 4, 3, 2, 1))
+        net.add_module("b", nn.Conv2d(4, 4, kernel, padding=(kernel[0] // 2, kernel[1] // 2)))
+        net.add_module("pool", nn.AdaptiveAvgPool2d(1))
+        net.add_module("flat", nn.Flatten())
+        net.add_module(fc, nn.Linear(4, 2))
+        for weight in net.parameters():
+            nn.init.constant_(weight, 0.1)
+        nets.append(Performer.for_model(net, 16).weights_digest)
+    assert len(set(nets)) == 3
+
+
+def test_pool_of_a_top_unit_with_a_stride() -> None:
+    """A block with a stride instead of a pooling: the tracks pool down to its size all the same."""
+    maps = [nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 1, 1)]
+    module = nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    performer = Performer.for_model(module, 32, tap="0", targets=("2",))
+    assert performer.tap_shape == (4, 16, 16) and performer.top_shape == (4, 8, 8)
+    assert performer.pool()(torch.zeros(1, 4, 16, 16)).shape == (1, 4, 8, 8)
 
 
 def test_taps_listing() -> None:

@@ -47,10 +47,8 @@ def test_best_epoch_is_kept() -> None:
     fitted = train_head(
         features, labels, outputs=1, hidden=64, epochs=60, seed=0, learning_rate=5e-3, validation_share=0.0
     )
-    loss = nn.functional.binary_cross_entropy_with_logits
     with torch.no_grad():
-        chosen, last = (float(loss(net(features)[:, 0], labels.float())) for net in (head, fitted))
-    assert chosen > 1.5 * last
+        assert head(features).abs().mean() < 0.5 * fitted(features).abs().mean()
 
 
 @pytest.mark.parametrize(
@@ -84,9 +82,7 @@ def test_new_head_in_a_performer() -> None:
     with torch.no_grad():
         assert torch.allclose(headed.scores(images), head(top.flatten(1)), atol=1e-6)
     wrong = train_head(top[:, :5], torch.tensor([0, 1, 0, 1]), outputs=1, hidden=4, epochs=1)
-    with pytest.raises(
-        PerformerError, match="got: 3 linear layers from 180 features; the performer has 3 from 3456"
-    ):
+    with pytest.raises(PerformerError, match="got: 3 linear layers from 180 features; the performer has 3 from 3456"):
         with_head(performer, wrong)
 
 
@@ -113,9 +109,7 @@ def test_network_learns_and_repeats(outputs: int) -> None:
         state = torch.get_rng_state()
         module = tiny(outputs)
         torch.set_rng_state(state)
-        records = list(
-            train_network(module, images, labels, epochs=12, learning_rate=1e-2, batch_size=16, seed=seed)
-        )
+        records = list(train_network(module, images, labels, epochs=12, learning_rate=1e-2, batch_size=16, seed=seed))
         assert torch.equal(torch.get_rng_state(), state)
         runs.append((records, module[0].weight))
     assert runs[0][0][-1].accuracy > 0.9 and runs[0][0][0].loss > runs[0][0][-1].loss

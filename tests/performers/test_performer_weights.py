@@ -145,9 +145,7 @@ def test_failed_download(monkeypatch: pytest.MonkeyPatch) -> None:
         raise URLError("no route")
 
     monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fail)
-    with pytest.raises(
-        PerformerError, match=r"(?s)IMAGENET1K_V1\n  got: URLError.*pass --performer.weights FILE"
-    ):
+    with pytest.raises(PerformerError, match=r"(?s)IMAGENET1K_V1\n  got: URLError.*pass --performer.weights FILE"):
         load_performer(PerformerSettings(name="resnet18"))
     with pytest.raises(PerformerError, match="no file, and torchvision has none for it"):
         load_performer(PerformerSettings(name="alexnet_bvlc"))

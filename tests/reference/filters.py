@@ -139,15 +139,13 @@ def released_template(m):
 def released_gradient(x, positive, epoch, weight_positive=1.0, weight_negative=1.0):
     """All filters together: `x` is (M, D, n, n), `positive` (M, D)."""
     n_images, n_filters = x.shape[:2]
-    templates = np.stack(
-        [[released_template(x[m, f]) for f in range(n_filters)] for m in range(n_images)]
-    ).reshape(x.shape)
+    templates = np.stack([[released_template(x[m, f]) for f in range(n_filters)] for m in range(n_images)]).reshape(
+        x.shape
+    )
     gradient = np.zeros_like(x)
     a = 0.5
     for f in range(n_filters):
-        others = [
-            float((x[m, f] * templates[n_images - 1 - m, n_filters - 1 - f]).mean()) for m in range(n_images)
-        ]
+        others = [float((x[m, f] * templates[n_images - 1 - m, n_filters - 1 - f]).mean()) for m in range(n_images)]
         c_positive = a * math.log(sum(math.exp(v / a) for v in others) / n_images)
         c_negative = a * math.log(sum(math.exp(-x[m, f].mean() / a) for m in range(n_images)) / n_images)
         for kind in (True, False):

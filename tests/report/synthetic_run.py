@@ -137,9 +137,7 @@ def make_diagnosis(
     else:
         diagnosis["absent"]["location_instability"] = "the images carry no landmarks"
     if collapsed:
-        diagnosis["warnings"].append(
-            "the filters have collapsed onto one place: spread 0.041 of the diagonal"
-        )
+        diagnosis["warnings"].append("the filters have collapsed onto one place: spread 0.041 of the diagonal")
     return diagnosis
 
 
@@ -183,14 +181,10 @@ def draw_bird(seed: int) -> tuple[np.ndarray, np.ndarray]:
         (head[1] - r * 0.7, head[0] + side * 3),
         (tail[1], tail[0]),
     ]
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(0.7))).transpose(2, 0, 1), np.array(
-        points, np.float32
-    )
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(0.7))).transpose(2, 0, 1), np.array(points, np.float32)
 
 
-def make_gallery(
-    diagnosis: dict[str, Any], *, rows: int = 12, images: int = 8, seed: int = 0
-) -> dict[str, np.ndarray]:
+def make_gallery(diagnosis: dict[str, Any], *, rows: int = 12, images: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(seed)
     count = 3 * images
     drawn = [draw_bird(index) for index in range(count)]
@@ -206,9 +200,7 @@ def make_gallery(
             continue
         part = LANDMARKS.index(facts["best_landmark"]) if facts["best_landmark"] else row % 3
         for place, image in enumerate(index[row]):
-            unit = np.clip(
-                np.round((landmarks[image, part] - START) / STRIDE + draw.normal(0, 0.4, 2)), 0, GRID - 1
-            )
+            unit = np.clip(np.round((landmarks[image, part] - START) / STRIDE + draw.normal(0, 0.4, 2)), 0, GRID - 1)
             distance = np.abs(units[:, None] - unit[0]) + np.abs(units[None] - unit[1])
             noise = draw.gamma(1.2, 0.25, (GRID, GRID)) * (draw.random((GRID, GRID)) < 0.35)
             raw[row, place] = np.maximum(3.5 * np.exp(-distance / 1.6), np.minimum(noise, 3.0))
@@ -262,9 +254,7 @@ def write_run(folder: Path, diagnosis: dict[str, Any], gallery: dict[str, np.nda
     (folder / "diagnosis.json").write_text(json.dumps(diagnosis), encoding="utf-8")
     contiguous = {name: np.ascontiguousarray(array) for name, array in gallery.items()}
     save_file(contiguous, folder / "gallery.safetensors", gallery_metadata(gallery))
-    (folder / "log.jsonl").write_text(
-        "".join(json.dumps(record) + "\n" for record in make_log()), encoding="utf-8"
-    )
+    (folder / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in make_log()), encoding="utf-8")
     run = {
         "versions": {"partscope": "0.1.0", "python": "3.11.9"},
         "seed": 0,

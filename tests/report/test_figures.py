@@ -53,9 +53,7 @@ def test_tiles_mark_peak_and_landmark() -> None:
     assert tiles[1].peak.top == pytest.approx(100 * (point[0] + 0.5) / SIDE)
     assert tiles[1].landmark is not None
     assert tiles[1].landmark.top == pytest.approx(100 * (landmark[0] + 0.5) / SIDE)
-    assert tiles[1].alt.startswith(
-        f"Filter {facts['filter']} on {tiles[1].name}: part location at row {point[0]:.0f}"
-    )
+    assert tiles[1].alt.startswith(f"Filter {facts['filter']} on {tiles[1].name}: part location at row {point[0]:.0f}")
     assert f"; {facts['best_landmark']} at row" in tiles[1].alt
     assert decode(tiles[1].masked).size == (GRID, GRID)
     assert decode(tiles[1].image).size == (168, 168)

@@ -13,7 +13,6 @@ import pytest
 from synthetic_run import EVIL_CLASS, EVIL_FILE, make_diagnosis, make_gallery, number, write_run
 
 from partscope.errors import RunError
-from partscope.report import html as page_module
 from partscope.report import write_report
 
 Make = Callable[..., tuple[Path, dict[str, Any]]]
@@ -70,9 +69,7 @@ def numbers_of(node: Any, path: str = "") -> list[str]:
     if isinstance(node, dict) and set(node) == {"value", "low", "high", "n"}:
         return [path]
     pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else []
-    return [
-        found for key, value in pairs for found in numbers_of(value, f"{path}.{key}" if path else str(key))
-    ]
+    return [found for key, value in pairs for found in numbers_of(value, f"{path}.{key}" if path else str(key))]
 
 
 VARIANTS = [{}, {"collapsed": True}, {"landmarks": False}, {"labels": False}]
@@ -107,9 +104,7 @@ def assert_reads_as(text: str, truth: Any, kind: str) -> None:
         return
     scale = 100 if kind in ("percent", "share") else 1
     read = float(text.replace("−", "-").replace(",", "").rstrip("%")) / scale
-    assert read == pytest.approx(
-        truth, abs=0.51 * {"percent": 1e-3, "share": 1e-4, "places": 0.1}.get(kind, 1e-3)
-    )
+    assert read == pytest.approx(truth, abs=0.51 * {"percent": 1e-3, "share": 1e-4, "places": 0.1}.get(kind, 1e-3))
 
 
 def test_missing_values_are_said_and_never_zero(tmp_path: Path) -> None:
@@ -248,9 +243,7 @@ def test_two_reports_of_one_run_are_identical(make_run: Make) -> None:
     assert write_report(folder).read_bytes() == first
 
 
-def test_a_failed_write_leaves_the_old_report_and_no_litter(
-    make_run: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_old_report_and_no_litter(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _ = make_run()
     path = write_report(folder)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
@@ -259,11 +252,11 @@ def test_a_failed_write_leaves_the_old_report_and_no_litter(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(page_module.os, "fsync", full)
+    monkeypatch.setattr("partscope.files.os.fsync", full)
     with pytest.raises(RunError) as caught:
         write_report(folder)
-    assert caught.value.doing == f"writing the report '{path}'"
+    assert caught.value.doing == f"writing '{path}'"
     assert "No space left on device" in caught.value.got
-    assert caught.value.todo == "free some space or make the run folder writable, then try again"
+    assert caught.value.todo.startswith("free some space")
     assert path.read_text(encoding="utf-8") == "old"
     assert not list(folder.glob(".*.tmp"))

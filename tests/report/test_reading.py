@@ -138,9 +138,7 @@ def spoil_kind(arrays: dict[str, np.ndarray]) -> None:
         (spoil_kind, "images of type float32, not uint8"),
     ],
 )
-def test_gallery_that_does_not_fit(
-    make_run: Make, change: Callable[[dict[str, np.ndarray]], None], got: str
-) -> None:
+def test_gallery_that_does_not_fit(make_run: Make, change: Callable[[dict[str, np.ndarray]], None], got: str) -> None:
     folder, _ = make_run()
     with_gallery(folder, change)
     assert refusal(folder).got == got

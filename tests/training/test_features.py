@@ -60,9 +60,7 @@ def test_batches_walk_all_rows_in_order() -> None:
     assert torch.equal(torch.cat([f.tap for _, f in found]), store.rows(range(20)).tap)
 
 
-def test_finished_features_are_opened_without_the_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finished_features_are_opened_without_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     performer = toy_performer()
     store = store_of(performer, PHOTOS, tmp_path)
     monkeypatch.setattr(type(performer), "features", lambda *_: pytest.fail("computed again"))
@@ -115,17 +113,13 @@ def test_leaving_between_batches_keeps_whole_shards_only(tmp_path: Path) -> None
     ],
     ids=["weights", "tap", "targets", "images", "more images"],
 )
-def test_features_of_something_else_are_refused(
-    tmp_path: Path, performer: Any, photos: Squares, key: str
-) -> None:
+def test_features_of_something_else_are_refused(tmp_path: Path, performer: Any, photos: Squares, key: str) -> None:
     store_of(toy_performer(), PHOTOS, tmp_path / "f")
     with pytest.raises(RunError) as caught:
         store_of(performer, photos, tmp_path / "f")
     assert caught.value.doing == f"opening the features in '{tmp_path / 'f'}'"
     assert caught.value.got.startswith(f"they were made with other '{key}': ")
-    assert (
-        caught.value.todo == f"delete '{tmp_path / 'f'}' to compute them again, or run with --cache.mode off"
-    )
+    assert caught.value.todo == f"delete '{tmp_path / 'f'}' to compute them again, or run with --cache.mode off"
 
 
 def test_a_truncated_shard_is_refused_by_name(tmp_path: Path) -> None:
@@ -142,9 +136,7 @@ def test_a_changed_shard_is_refused_by_name(tmp_path: Path) -> None:
     tensors = load_file(file)
     tensors["tap"][0, 0, 0, 0] += 1
     save_file(tensors, file)
-    with pytest.raises(
-        RunError, match=r"'shard-00001.safetensors' is not what was written: its sha256 differs"
-    ):
+    with pytest.raises(RunError, match=r"'shard-00001.safetensors' is not what was written: its sha256 differs"):
         store_of(toy_performer(), PHOTOS, tmp_path)
 
 

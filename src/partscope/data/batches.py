@@ -43,9 +43,7 @@ def batches(
             ahead.extend([pool.submit(photos.__getitem__, i) for i in group] for group in islice(upcoming, 2))
             for group in groups:
                 images = torch.stack([future.result().image for future in ahead.popleft()])
-                ahead.extend(
-                    [pool.submit(photos.__getitem__, i) for i in more] for more in islice(upcoming, 1)
-                )
+                ahead.extend([pool.submit(photos.__getitem__, i) for i in more] for more in islice(upcoming, 1))
                 yield images, group
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -27,9 +27,7 @@ def chosen(found: Sequence[str], wanted: tuple[str, ...], noun: str, setting: st
     for k, name in enumerate(wanted):
         if name not in found:
             close = get_close_matches(name, found, n=1, cutoff=0.0)
-            todo = (
-                f"the nearest is {close[0]!r}; there are: {listed}" if close else f"the data have no {noun}"
-            )
+            todo = f"the nearest is {close[0]!r}; there are: {listed}" if close else f"the data have no {noun}"
             raise DataError(doing, f"no {noun} {name!r} in the data", todo)
         if name in wanted[:k]:
             raise DataError(doing, f"{noun} {name!r} twice", "name it once")

@@ -46,11 +46,7 @@ def read_coco(root: Path, settings: DataSettings, split: Split) -> Listing:
         source = f"{path.name}, annotation {key}"
         image = _looked_up(path, images, row["image_id"], "image", source)
         category = _looked_up(path, categories, row["category_id"], "category", source)
-        if (
-            row["category_id"] not in points
-            or row.get("iscrowd")
-            or tested[row["image_id"]] != (split == "test")
-        ):
+        if row["category_id"] not in points or row.get("iscrowd") or tested[row["image_id"]] != (split == "test"):
             continue
         landmarks, present = _keypoints(row, points[row["category_id"]], landmark_names, path, source)
         size = (int(image["width"]), int(image["height"])) if {"width", "height"} <= image.keys() else None
@@ -67,9 +63,7 @@ def read_coco(root: Path, settings: DataSettings, split: Split) -> Listing:
         if size is not None:
             checked_box(photo, *size)
         photos.append(photo)
-    require_files(
-        root / "images", ((p.path.relative_to(root / "images").as_posix(), p.source) for p in photos)
-    )
+    require_files(root / "images", ((p.path.relative_to(root / "images").as_posix(), p.source) for p in photos))
     return Listing(photos, (single,) if single else kept, landmark_names)
 
 
@@ -92,9 +86,7 @@ def _by_id(path: Path, table: Row, key: str, needed: tuple[str, ...]) -> dict[in
     doing = f"reading {key!r} of {str(path)!r}"
     rows = table.get(key)
     if not isinstance(rows, list):
-        raise DataError(
-            doing, f"no list of {key!r}; keys: {', '.join(table)}", "export COCO keypoint annotations"
-        )
+        raise DataError(doing, f"no list of {key!r}; keys: {', '.join(table)}", "export COCO keypoint annotations")
     found: dict[int, Row] = {}
     for number, row in enumerate(rows):
         lacking = [k for k in ("id", *needed) if not isinstance(row, dict) or k not in row]
@@ -157,20 +149,14 @@ def _test_images(path: Path, images: dict[int, Row], test_share: float) -> dict[
     tested: dict[int, bool] = {}
     for split in ("train", "test"):
         if not isinstance(table.get(split), list):
-            raise DataError(
-                doing, f"no list {split!r}; keys: {', '.join(table)}", "list image ids as train and test"
-            )
+            raise DataError(doing, f"no list {split!r}; keys: {', '.join(table)}", "list image ids as train and test")
         for key in table[split]:
             if key not in images:
-                raise DataError(
-                    doing, f"{split}: no image with id {key} in annotations.json", "remove the id"
-                )
+                raise DataError(doing, f"{split}: no image with id {key} in annotations.json", "remove the id")
             if key in tested:
                 raise DataError(doing, f"image id {key} twice", "name each image once, in train or in test")
             tested[key] = split == "test"
     lacking = [key for key in images if key not in tested]
     if lacking:
-        raise DataError(
-            doing, f"image id {lacking[0]} in neither train nor test", "name each image in one of them"
-        )
+        raise DataError(doing, f"image id {lacking[0]} in neither train nor test", "name each image in one of them")
     return tested

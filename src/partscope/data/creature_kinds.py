@@ -110,9 +110,7 @@ def _wing(rng: Generator, paint: Paint) -> list[Shape]:
     tone = mixed(paint.main, paint.line, 0.22)
     wing = [Shape(turned(smooth(shape), angle) + shoulder, "wing", tone)]
     for k, (reach, drop) in enumerate(((-0.37, 0.03), (-0.27, 0.075), (-0.15, 0.1))):
-        feather = Tube.through(
-            [(-0.03, 0.0 + 0.02 * k), (reach / 2, drop * 0.6), (reach, drop)], [0.02, 0.016, 0.01]
-        )
+        feather = Tube.through([(-0.03, 0.0 + 0.02 * k), (reach / 2, drop * 0.6), (reach, drop)], [0.02, 0.016, 0.01])
         wing.append(Shape(turned(feather.outline(), angle) + shoulder, "wing", paint.light, False))
     return wing
 
@@ -181,9 +179,7 @@ def _fin(root: NDArray[np.float64], angle: float, length: float) -> NDArray[np.f
 
 def fox(rng: Generator, paint: Paint) -> list[Shape]:
     """A fox-like quadruped from the side: head with ears, torso, bushy tail, front and hind legs."""
-    torso = Tube.through(
-        [(-0.34, -0.02), (-0.12, 0.02), (0.12, 0.02), (0.3, -0.03)], [0.13, 0.145, 0.15, 0.13]
-    )
+    torso = Tube.through([(-0.34, -0.02), (-0.12, 0.02), (0.12, 0.02), (0.3, -0.03)], [0.13, 0.145, 0.15, 0.13])
     shapes: list[Shape] = []
     angle = np.pi + rng.uniform(-0.35, 1.0)
     curl = rng.uniform(-0.7, 0.7)
@@ -285,9 +281,7 @@ def beetle(rng: Generator, paint: Paint) -> list[Shape]:
         feeler = Tube.through([head, first, tip], [0.02, 0.018, 0.018])
         shapes.append(Shape(feeler.outline(), "antenna", paint.far))
         shapes.append(Shape(blob(_xy(tip), (0.042, 0.042)), "antenna", paint.accent))
-    face = smooth(
-        np.array([[-0.1, -0.13], [0.03, -0.12], [0.11, -0.05], [0.11, 0.05], [0.03, 0.12], [-0.1, 0.13]])
-    )
+    face = smooth(np.array([[-0.1, -0.13], [0.03, -0.12], [0.11, -0.05], [0.11, 0.05], [0.03, 0.12], [-0.1, 0.13]]))
     shapes.append(Shape(turned(face, turn) + head, "head", mixed(paint.main, paint.light, 0.3)))
     for side in (-1, 1):
         shapes += _eye(head, (0.045, 0.085 * side), 0.038, turn)
@@ -318,9 +312,7 @@ def _wing_case(rng: Generator, paint: Paint, side: int, spread: float) -> list[S
     hinge = np.array([0.17, 0.05 * side])
     shapes = []
     if spread > 0.12:
-        hind = smooth(
-            np.array([[0.0, -0.02], [-0.25, -0.06], [-0.5, 0.02], [-0.56, 0.11], [-0.4, 0.16], [-0.15, 0.1]])
-        )
+        hind = smooth(np.array([[0.0, -0.02], [-0.25, -0.06], [-0.5, 0.02], [-0.56, 0.11], [-0.4, 0.16], [-0.15, 0.1]]))
         shapes.append(Shape(turned(hind, -0.45 * spread) * [1, side] + hinge, "wing", paint.light))
     case = np.array(
         [
@@ -336,9 +328,7 @@ def _wing_case(rng: Generator, paint: Paint, side: int, spread: float) -> list[S
     )
     outline = turned(smooth(case), -spread)
     shapes.append(Shape(outline * [1, side] + hinge, "wing", paint.main))
-    mid = turned(
-        Tube.through([(-0.52, 0.01), (-0.26, 0.06), (0.0, 0.03)], [0.03, 0.12, 0.07]).centre, -spread
-    )
+    mid = turned(Tube.through([(-0.52, 0.01), (-0.26, 0.06), (0.0, 0.03)], [0.03, 0.12, 0.07]).centre, -spread)
     halves = Tube.through(mid[::5] * [1, side] + hinge, [0.03, 0.12, 0.07])
     return shapes + coat_shapes(rng, paint, halves, "wing", 0.7)
 

@@ -59,9 +59,7 @@ def paint_background(rng: Generator, side: int) -> Image.Image:
     return canvas
 
 
-def _stripes(
-    rng: Generator, draw: ImageDraw.ImageDraw, side: int, tone: Colour, *, crossed: bool = False
-) -> None:
+def _stripes(rng: Generator, draw: ImageDraw.ImageDraw, side: int, tone: Colour, *, crossed: bool = False) -> None:
     angle = rng.uniform(0, np.pi)
     pitch = rng.uniform(0.1, 0.17) * side
     width = pitch * (rng.uniform(0.1, 0.2) if crossed else rng.uniform(0.3, 0.5))
@@ -83,9 +81,7 @@ def _dots(rng: Generator, draw: ImageDraw.ImageDraw, side: int, tone: Colour) ->
 
 def _leaf(rng: Generator, length: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     wide = rng.uniform(0.16, 0.28)
-    half = np.array(
-        [[0.5, 0.0], [0.2, -wide], [-0.2, -0.9 * wide], [-0.5, 0.0], [-0.2, 0.9 * wide], [0.2, wide]]
-    )
+    half = np.array([[0.5, 0.0], [0.2, -wide], [-0.2, -0.9 * wide], [-0.5, 0.0], [-0.2, 0.9 * wide], [0.2, wide]])
     vein = np.array([[-0.42, -0.02], [0.4, 0.0], [-0.42, 0.02]])
     angle = rng.uniform(0, 2 * np.pi)
     return turned(smooth(half) * length, angle), turned(vein * length, angle)
@@ -113,9 +109,7 @@ def random_clutter(rng: Generator, side: int) -> list[Shape]:
         elif kind == 1:
             x, y = place.tolist()
             shapes.append(Shape(blob((x, y), (size, size)), NO_PART, colour))
-            shapes.append(
-                Shape(blob((x, y), (0.55 * size, 0.55 * size)), NO_PART, mixed(colour, WHITE, 0.4), False)
-            )
+            shapes.append(Shape(blob((x, y), (0.55 * size, 0.55 * size)), NO_PART, mixed(colour, WHITE, 0.4), False))
         elif kind == 2:
             corners = np.array([ray(a, 1.0) for a in rng.uniform(0, 2) + np.array([0, 1.9, 4.1])])
             shapes.append(Shape(corners * size * 1.2 + place, NO_PART, colour))
@@ -146,9 +140,7 @@ def random_blades(rng: Generator, side: int) -> list[Shape]:
         foot = np.array([rng.uniform(0.05, 0.95), 1.04]) * side
         lean = rng.uniform(-0.3, 0.3)
         height = rng.uniform(0.35, 0.75) * side
-        joints = np.array(
-            [foot, foot + ray(-np.pi / 2 + lean / 2, height / 2), foot + ray(-np.pi / 2 + lean, height)]
-        )
+        joints = np.array([foot, foot + ray(-np.pi / 2 + lean / 2, height / 2), foot + ray(-np.pi / 2 + lean, height)])
         blade = Tube.through(joints, [0.035 * side, 0.03 * side, 0.004 * side])
         tone = jittered(rng, green, 10.0)
         shapes.append(Shape(blade.outline(), NO_PART, tone))

@@ -126,9 +126,7 @@ class Tube(NamedTuple):
         x, y = (self.normal[end] * (self.radius[end] if end else -self.radius[end])).tolist()
         return np.asarray(self.centre[end] + _CAP @ np.array([[x, y], [y, -x]]))
 
-    def at(
-        self, along: NDArray[np.float64] | float, across: NDArray[np.float64] | float
-    ) -> NDArray[np.float64]:
+    def at(self, along: NDArray[np.float64] | float, across: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Points at a share of the length (0 to 1) and of the radius (-1 to 1; 1 is right of travel)."""
         along, across = np.broadcast_arrays(np.asarray(along, float), np.asarray(across, float))
         place = along * (len(self.centre) - 1)

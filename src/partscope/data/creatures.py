@@ -67,9 +67,7 @@ def draw_creature(seed: int | tuple[int, ...], kind: str | None, size: int = 96)
     if kind is not None and kind not in KINDS:
         raise SettingsError("drawing a creature", f"kind {kind!r}", f"use one of: {', '.join(KINDS)}")
     if size < 16:
-        raise SettingsError(
-            "drawing a creature", f"a side of {size} px", "use an input size of at least 16 px"
-        )
+        raise SettingsError("drawing a creature", f"a side of {size} px", "use an input size of at least 16 px")
     rng = np.random.default_rng(seed)
     side = size * _FINE
     ground = paint_background(rng, side)
@@ -141,9 +139,7 @@ def _lit(ground: NDArray[np.float32], animal: Image.Image, silhouette: Image.Ima
     return np.asarray(ground * dimmed[..., None] + np.asarray(animal) * (1 + 0.42 * light)[..., None])
 
 
-def _centroids(
-    whole: NDArray[np.uint8], visible: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _centroids(whole: NDArray[np.uint8], visible: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     count = len(PARTS) + 1
     rows, columns = np.nonzero(visible)
     parts = visible[rows, columns]

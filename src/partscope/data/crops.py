@@ -52,9 +52,7 @@ def open_rgb(path: Path) -> Image.Image:
             "replace the file with an intact one, or remove it from the data set",
         ) from error
     if image.mode.startswith("I"):
-        return Image.fromarray(
-            (np.asarray(image).astype(np.int64) // 256).clip(0, 255).astype(np.uint8)
-        ).convert("RGB")
+        return Image.fromarray((np.asarray(image).astype(np.int64) // 256).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "P":
         image = image.convert("RGBA")
     return image.convert("RGB")
@@ -117,9 +115,7 @@ def mirrored_order(names: tuple[str, ...]) -> list[int | None]:
     return [names.index(twin) if twin in names else None for twin in twins]
 
 
-def mirror(
-    image: Tensor, landmarks: Tensor, present: Tensor, names: tuple[str, ...]
-) -> tuple[Tensor, Tensor, Tensor]:
+def mirror(image: Tensor, landmarks: Tensor, present: Tensor, names: tuple[str, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Mirror a crop left to right: column c becomes W - 1 - c, left landmarks become right ones."""
     order = mirrored_order(names)
     index = torch.tensor([0 if k is None else k for k in order], dtype=torch.long)

@@ -34,9 +34,7 @@ def read_cub200(root: Path, settings: DataSettings, split: Literal["train", "tes
             "restore the line of classes.txt",
         )
     kept = chosen(sorted(species.values()), settings.categories, "category", "data.categories")
-    points, visible = _part_locations(
-        root / "parts" / "part_locs.txt", ids, np.fromiter(parts, int, len(parts))
-    )
+    points, visible = _part_locations(root / "parts" / "part_locs.txt", ids, np.fromiter(parts, int, len(parts)))
     single = settings.single_category
     file_names = list(names.values())
     photos = [
@@ -137,22 +135,16 @@ def _part_locations(
     image, part = _rows_of(path, table[:, 0].astype(int), ids), _rows_of(path, table[:, 1].astype(int), parts)
     if (part < 0).any():
         number = int(np.flatnonzero(part < 0)[0])
-        raise _bad_line(
-            path, number + 1, f"part {table[number, 1]:g}, which parts.txt lacks", "correct the part's id"
-        )
+        raise _bad_line(path, number + 1, f"part {table[number, 1]:g}, which parts.txt lacks", "correct the part's id")
     known = image >= 0
     slot = image[known] * len(parts) + part[known]
     counts = np.bincount(slot, minlength=len(ids) * len(parts))
     if (counts > 1).any():
         number = int(np.flatnonzero(known)[np.flatnonzero(slot == np.argmax(counts > 1))[1]]) + 1
-        raise _bad_line(
-            path, number, "an image and part a second time", "give each part of an image one line"
-        )
+        raise _bad_line(path, number, "an image and part a second time", "give each part of an image one line")
     if (counts == 0).any():
         one, k = divmod(int(np.argmax(counts == 0)), len(parts))
-        raise DataError(
-            f"reading {str(path)!r}", f"no line for image {ids[one]}, part {parts[k]}", "restore the line"
-        )
+        raise DataError(f"reading {str(path)!r}", f"no line for image {ids[one]}, part {parts[k]}", "restore the line")
     points = np.zeros((len(ids) * len(parts), 2), np.float32)
     visible = np.zeros(len(ids) * len(parts), bool)
     points[slot], visible[slot] = table[known, 3:1:-1], table[known, 4] != 0

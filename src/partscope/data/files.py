@@ -137,7 +137,5 @@ def require_files(folder: Path, names: Iterable[tuple[str, str]]) -> None:
             raise DataError(
                 f"looking for the images that {source} names",
                 f"no file {str(folder / name)!r}",
-                f"restore it (nearest name there: {close[0]!r})"
-                if close
-                else "restore it, or remove its annotation",
+                f"restore it (nearest name there: {close[0]!r})" if close else "restore it, or remove its annotation",
             )

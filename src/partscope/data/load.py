@@ -34,11 +34,7 @@ def load_photos(settings: DataSettings, input_size: int, split: Literal["train",
             is empty.
     """
     _check(settings, input_size)
-    photos = (
-        _drawn(settings, input_size, split)
-        if settings.kind == "creatures"
-        else _read(settings, input_size, split)
-    )
+    photos = _drawn(settings, input_size, split) if settings.kind == "creatures" else _read(settings, input_size, split)
     if settings.negatives is not None:
         negatives = read_negatives(Path(settings.root or "."), settings.negatives, split)
         photos = JoinedPhotos(photos, FilePhotos(negatives, input_size))
@@ -48,9 +44,7 @@ def load_photos(settings: DataSettings, input_size: int, split: Literal["train",
 def _check(settings: DataSettings, input_size: int) -> None:
     doing = "checking the settings of the data"
     if settings.kind not in ("creatures", *_READERS):
-        raise SettingsError(
-            doing, f"data.kind {settings.kind!r}", f"use one of: creatures, {', '.join(_READERS)}"
-        )
+        raise SettingsError(doing, f"data.kind {settings.kind!r}", f"use one of: creatures, {', '.join(_READERS)}")
     if not 0 <= settings.test_share <= 1:
         raise SettingsError(doing, f"data.test_share {settings.test_share}", "give a share from 0 to 1")
     if min(settings.train_images, settings.test_images) < 1 or settings.seed < 0:
@@ -62,9 +56,7 @@ def _check(settings: DataSettings, input_size: int) -> None:
     if input_size < 1:
         raise SettingsError(doing, f"images of {input_size} px", "give an input_size of at least 1 px")
     if settings.root is None and settings.kind != "creatures":
-        raise SettingsError(
-            doing, f"no data.root for data.kind {settings.kind!r}", "set data.root to a folder"
-        )
+        raise SettingsError(doing, f"no data.root for data.kind {settings.kind!r}", "set data.root to a folder")
 
 
 def _landmarks(found: tuple[str, ...], settings: DataSettings) -> tuple[int, ...]:

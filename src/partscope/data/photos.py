@@ -221,9 +221,7 @@ class MirroredPhotos(PhotoSet):
         if i < len(self._photos):
             return sample
         image, landmarks, present = mirror(*sample[0:1], *sample[2:4], self.landmark_names)
-        return sample._replace(
-            image=image, landmarks=landmarks, present=present, name=_mirrored_name(sample.name)
-        )
+        return sample._replace(image=image, landmarks=landmarks, present=present, name=_mirrored_name(sample.name))
 
     def names(self) -> list[str]:
         """Names of all images, in order."""

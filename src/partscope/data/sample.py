@@ -76,9 +76,7 @@ class PhotoSet(ABC):
 
     def digest(self) -> str:
         """SHA-256 (hex) of the whole set: names, categories, bytes, transforms and landmarks."""
-        rows = (
-            f"{name}\t{self.category_of(i)}\t{self.file_digest(i)}" for i, name in enumerate(self.names())
-        )
+        rows = (f"{name}\t{self.category_of(i)}\t{self.file_digest(i)}" for i, name in enumerate(self.names()))
         head = (repr(self.categories), repr(self.landmark_names), self.transform_digest, self.landmark_digest)
         return digest_of((*head, *rows))
 

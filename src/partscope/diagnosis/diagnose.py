@@ -116,7 +116,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
 
 
 def _p(subject: Subject, seen: Observation, counts: Tensor) -> Number:
-    """p with the interval of the magnitude share realised on the test images' objects."""
+    """P with the interval of the magnitude share realised on the test images' objects."""
     objects = subject.labels.category >= 0
     objects = objects if bool(objects.any()) else torch.ones_like(objects)
     above, below = (seen.through_parts * objects).double(), (seen.through_all * objects).double()
@@ -187,7 +187,9 @@ def _filters(
     diagonal: float,
 ) -> list[dict[str, Any]]:
     strength, silent, wandering = (
-        mean_strength(seen.explainer, mine), silent_share(mine), wander(seen.explainer, mine) / diagonal,
+        mean_strength(seen.explainer, mine),
+        silent_share(mine),
+        wander(seen.explainer, mine) / diagonal,
     )
     nearest = (
         None
@@ -206,7 +208,9 @@ def _filters(
                 "silent_share": _finite(silent[f]),
                 "dead": bool(mine.dead[f]),
                 "spread": _finite(wandering[f]),
-                "best_landmark": None if truth is None or nearest is None or r2 is None else truth.names[int(nearest[0][f])],
+                "best_landmark": None
+                if truth is None or nearest is None or r2 is None
+                else truth.names[int(nearest[0][f])],
                 "best_landmark_r2": r2,
                 "instability": None if deviation is None else _finite(deviation[f]),
                 "contribution": _finite(shares[f]),

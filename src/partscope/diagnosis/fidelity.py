@@ -40,7 +40,10 @@ def fidelity(
         counts: bootstrap multiplicities.
     """
     own = winner(seen.scores)
-    result: dict[str, Any] = {"measure": "disagreement" if right is None else "error", "targets": list(targets)}
+    result: dict[str, Any] = {
+        "measure": "disagreement" if right is None else "error",
+        "targets": list(targets),
+    }
     answer = own if right is None else right
     judged = answer >= 0
     if right is not None:
@@ -51,10 +54,7 @@ def fidelity(
         error = seen.squared_error[variant]
         result[variant] = {
             result["measure"]: proportion(int(wrong.sum()), int(judged.sum())).as_json(),
-            "fvu": [
-                ratio_number(error[:, i], seen.squared_norm[:, i], counts).as_json()
-                for i in range(len(targets))
-            ],
+            "fvu": [ratio_number(error[:, i], seen.squared_norm[:, i], counts).as_json() for i in range(len(targets))],
             "kl": mean_number(divergence(seen.scores, seen.rebuilt[variant]), counts, least=0.0).as_json(),
         }
     return result

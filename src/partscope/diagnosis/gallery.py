@@ -38,6 +38,8 @@ def make_gallery(
         Tensors and metadata of ``gallery.safetensors``.
     """
     filters = choose_filters(found, settings)
+    if not filters:
+        return _empty(subject, images)
     peaks, valid = found.seen.explainer, found.assignment.valid
     wanted = min(settings.gallery_images, len(names))
     score = peaks.score.where(valid, -torch.inf)
@@ -72,3 +74,22 @@ def make_gallery(
         "landmark_names": json.dumps(list(truth.names) if truth else []),
     }
     return {k: v.contiguous() for k, v in tensors.items()}, metadata
+
+
+def _empty(subject: Subject, images: Callable[[int], Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """A gallery without filters: every one of them is dead."""
+    side, count = images(0).shape[1], len(subject.truth.names) if subject.truth else 0
+    tensors = {
+        "images": torch.zeros(0, 3, side, side).byte(),
+        "filters": torch.zeros(0).long(),
+        "image_index": torch.zeros(0, 0).long(),
+        "points": torch.zeros(0, 0, 2),
+        "maps": torch.zeros(0, 0, 1, 1).half(),
+        "raw_maps": torch.zeros(0, 0, 1, 1).half(),
+        "landmarks": torch.zeros(0, count, 2),
+        "present": torch.zeros(0, count).byte(),
+    }
+    return tensors, {
+        "names": "[]",
+        "landmark_names": json.dumps(list(subject.truth.names) if subject.truth else []),
+    }

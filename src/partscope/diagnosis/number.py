@@ -60,9 +60,7 @@ def interval(
     return Number(value, max(value + min(low, 0.0), least), min(value + max(high, 0.0), most), n)
 
 
-def mean_number(
-    values: Float[Tensor, " n"], counts: Int[Tensor, "b n"], *, least: float = -math.inf
-) -> Number:
+def mean_number(values: Float[Tensor, " n"], counts: Int[Tensor, "b n"], *, least: float = -math.inf) -> Number:
     """The mean of one value an image, nan ones left out, with its bootstrap interval."""
     values = values.double()
     known = torch.isfinite(values)
@@ -88,13 +86,9 @@ def proportion(hits: int, n: int) -> Number:
     return Number(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), n)
 
 
-def ratio_number(
-    above: Float[Tensor, " n"], below: Float[Tensor, " n"], counts: Int[Tensor, "b n"]
-) -> Number:
+def ratio_number(above: Float[Tensor, " n"], below: Float[Tensor, " n"], counts: Int[Tensor, "b n"]) -> Number:
     """A ratio of two sums over images (such as the FVU) with its bootstrap interval."""
     above, below, weights = above.double(), below.double(), counts.double()
     if float(below.sum()) <= 0:
         return Number(math.nan, math.nan, math.nan, len(above))
-    return interval(
-        float(above.sum() / below.sum()), (weights @ above) / (weights @ below), len(above), least=0.0
-    )
+    return interval(float(above.sum() / below.sum()), (weights @ above) / (weights @ below), len(above), least=0.0)

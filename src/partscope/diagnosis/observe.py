@@ -90,7 +90,12 @@ def observe(
             _append_fidelity(rows, explainer, performer, parts.output, ordinary.output, features.targets, means)
             share = explainer.p * parts.output.sum((1, 2, 3))
             whole = share + (1 - explainer.p) * ordinary.output.sum((1, 2, 3))
-        for name, value in (("scores", scores), ("contribution", contribution), ("share", share), ("whole", whole)):
+        for name, value in (
+            ("scores", scores),
+            ("contribution", contribution),
+            ("share", share),
+            ("whole", whole),
+        ):
             rows.setdefault(name, []).append(value.cpu())
         yield int(index[-1]) + 1
     joined = {name: torch.cat(parts) for name, parts in rows.items()}
@@ -123,7 +128,9 @@ def _explain(
         track = explainer.interpretable
         outputs = explainer.decode(track.norm(track.pool(masked)), ordinary.output)
         rebuilt = performer.resume(outputs[-1], "last")
-        judged = torch.where(category.to(scores.device) >= 0, category.to(scores.device), scores.argmax(1)).clamp(max=rebuilt.shape[1] - 1)
+        judged = torch.where(category.to(scores.device) >= 0, category.to(scores.device), scores.argmax(1)).clamp(
+            max=rebuilt.shape[1] - 1
+        )
         (gradient,) = torch.autograd.grad(rebuilt.gather(1, judged[:, None]).sum(), masked)
     return parts, ordinary, (gradient * parts.parts).sum((2, 3))
 
@@ -151,13 +158,14 @@ def _append_fidelity(
 ) -> None:
     truth = _activated(performer, targets)
     silenced: dict[str, Silenced | None] = {
-        "full": None, "parts_only": "ordinary", "ordinary_only": "interpretable",
+        "full": None,
+        "parts_only": "ordinary",
+        "ordinary_only": "interpretable",
     }
     for variant, silent in silenced.items():
         outputs = explainer.decode(parts, ordinary, silent)
         errors = [
-            (u - v).square().flatten(1).sum(1)
-            for u, v in zip(_activated(performer, outputs), truth, strict=True)
+            (u - v).square().flatten(1).sum(1) for u, v in zip(_activated(performer, outputs), truth, strict=True)
         ]
         rows.setdefault(f"error.{variant}", []).append(torch.stack(errors, 1).cpu())
         rows.setdefault(f"rebuilt.{variant}", []).append(performer.resume(outputs[-1], "last").cpu())

@@ -64,9 +64,7 @@ def wander(peaks: Peaks, assignment: Assignment) -> Float[Tensor, " f"]:
     return torch.where(count > 1, variance.mean(1).sqrt(), torch.nan)
 
 
-def contribution_shares(
-    contribution: Float[Tensor, "n f"], objects: Bool[Tensor, " n"]
-) -> Float[Tensor, " f"]:
+def contribution_shares(contribution: Float[Tensor, "n f"], objects: Bool[Tensor, " n"]) -> Float[Tensor, " f"]:
     """Each filter's signed share of what the part track adds to the scores of images with an object.
 
     Shares add to 1. Where the total is not clearly positive a share has no meaning: nan.

@@ -54,8 +54,14 @@ def instability(
     def of(count: Tensor | None) -> Tensor:
         return per_filter(
             location_deviation(
-                peaks.points, peaks.score, valid, truth.landmarks, truth.present,
-                diagonal=diagonal, top=top, count=count,
+                peaks.points,
+                peaks.score,
+                valid,
+                truth.landmarks,
+                truth.present,
+                diagonal=diagonal,
+                top=top,
+                count=count,
             )
         )
 
@@ -95,7 +101,11 @@ def nulls(
         rows = (category == c).nonzero().flatten()
         shown = truth.present[rows].sum(0) >= 2
         landmarks, present = truth.landmarks[rows][:, shown], truth.present[rows][:, shown]
-        for name, null in (("null_center", None), ("null_random", null_random), ("null_best_fixed", null_best_fixed)):
+        for name, null in (
+            ("null_center", None),
+            ("null_random", null_random),
+            ("null_best_fixed", null_best_fixed),
+        ):
 
             def of(count: Tensor | None, null: Any = null, seen: Any = (landmarks, present)) -> Tensor:
                 generator = torch.Generator().manual_seed(0)
@@ -111,9 +121,7 @@ def nulls(
     return {name: interval(float(v), r.reshape(-1), n, least=0.0) for name, (v, r) in totals.items()}
 
 
-def diversity(
-    peaks: Peaks, assignment: Assignment, diagonal: float, counts: Int[Tensor, "b n"]
-) -> dict[str, Number]:
+def diversity(peaks: Peaks, assignment: Assignment, diagonal: float, counts: Int[Tensor, "b n"]) -> dict[str, Number]:
     """How far apart a layer's parts lie within one image, among the filters of the image's category."""
     spread = peak_spread(peaks.points, assignment.valid) / diagonal
     places = effective_locations(peaks.unit, assignment.valid, peaks.units)

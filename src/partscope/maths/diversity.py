@@ -55,9 +55,7 @@ def landmark_spread(landmarks: Float[Tensor, "N K 2"], present: Bool[Tensor, "N 
     return _spread(landmarks, present)
 
 
-def effective_locations(
-    unit: Int[Tensor, "N F"], valid: Bool[Tensor, "N F"], n_units: int
-) -> Float[Tensor, "N"]:
+def effective_locations(unit: Int[Tensor, "N F"], valid: Bool[Tensor, "N F"], n_units: int) -> Float[Tensor, "N"]:
     """Effective number of different peak locations within every image.
 
     ``exp(-sum_u h_u log h_u)``, h the share of the filters that peak at unit u.

@@ -240,7 +240,5 @@ def released_gradient(
     stand_in = (x * template.flip(0, 1)).mean((2, 3))
     w_positive = _released_weight(fit, _log_mean_exp(2 * stand_in, batch), listed_positive)
     w_negative = _released_weight(activity, _log_mean_exp(2 * activity, batch), listed_negative)
-    push = (weight_negative * w_negative)[..., None, None] - (weight_positive * w_positive)[
-        ..., None, None
-    ] * template
+    push = (weight_negative * w_negative)[..., None, None] - (weight_positive * w_positive)[..., None, None] * template
     return 1e-5 * 0.1 / epoch * push

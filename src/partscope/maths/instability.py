@@ -161,9 +161,9 @@ def location_instability(
 
     Source: Zhang et al. 2018, "Interpretable CNNs", section 5.2.2, and its released code; paper, section 4.
     """
-    return location_deviation(
-        points, scores, valid, landmarks, present, diagonal=diagonal, top=top, count=count
-    ).mean(-1)
+    return location_deviation(points, scores, valid, landmarks, present, diagonal=diagonal, top=top, count=count).mean(
+        -1
+    )
 
 
 def layer_instability(per_filter: Float[Tensor, "*B F"]) -> LayerInstability:

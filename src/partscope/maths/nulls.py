@@ -43,9 +43,7 @@ def null_center(
     0.0
     """
     centre = torch.tensor([[(size[0] - 1) / 2, (size[1] - 1) / 2]], device=landmarks.device)
-    return _fixed_point_instability(
-        landmarks, present, centre, math.hypot(*size), generator, top, draws, count
-    )[..., 0]
+    return _fixed_point_instability(landmarks, present, centre, math.hypot(*size), generator, top, draws, count)[..., 0]
 
 
 def null_best_fixed(

@@ -51,9 +51,7 @@ def start_from_he(layer: nn.Conv2d, generator: torch.Generator) -> None:
     """Sets ``layer`` to He's normal start; the bias to zero."""
     assert layer.bias is not None
     with torch.no_grad():
-        layer.weight.copy_(
-            torch.randn(layer.weight.shape, generator=generator) * (2 / layer.weight[0].numel()) ** 0.5
-        )
+        layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * (2 / layer.weight[0].numel()) ** 0.5)
         layer.bias.zero_()
 
 

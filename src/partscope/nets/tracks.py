@@ -60,9 +60,7 @@ class InterpretableTrack(nn.Module):
         self.norm = MagnitudeNorm(channels, magnitude)
         self.masks = masks
 
-    def forward(
-        self, x: Float[Tensor, "n c h w"], counted: Bool[Tensor, " n"] | None = None
-    ) -> InterpretableMaps:
+    def forward(self, x: Float[Tensor, "n c h w"], counted: Bool[Tensor, " n"] | None = None) -> InterpretableMaps:
         """Runs the track; ``counted`` images set the norm-layer's magnitude in training."""
         first = self.conv_interp_1(x).relu()
         raw = self.conv_interp_2(masked(first) if self.masks else first)
@@ -83,9 +81,7 @@ class OrdinaryTrack(nn.Module):
         self.pool = pool
         self.norm = MagnitudeNorm(channels, magnitude)
 
-    def forward(
-        self, x: Float[Tensor, "n c h w"], counted: Bool[Tensor, " n"] | None = None
-    ) -> OrdinaryMaps:
+    def forward(self, x: Float[Tensor, "n c h w"], counted: Bool[Tensor, " n"] | None = None) -> OrdinaryMaps:
         """Runs the track; ``counted`` images set the norm-layer's magnitude in training."""
         maps = self.conv_ordin(x).relu()
         return OrdinaryMaps(maps, self.norm(self.pool(maps), counted))

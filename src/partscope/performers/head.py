@@ -249,9 +249,7 @@ def _fresh_head(features: int, hidden: int, outputs: int) -> nn.Sequential:
     return head
 
 
-def _set_rate(
-    optimiser: torch.optim.Optimizer, top: float, step: int, total: int, warm_up: float = 0.0
-) -> float:
+def _set_rate(optimiser: torch.optim.Optimizer, top: float, step: int, total: int, warm_up: float = 0.0) -> float:
     done = (step + 1) / total
     rate = top * (done / warm_up if done < warm_up else 0.5 * (1 + math.cos(math.pi * step / total)))
     for group in optimiser.param_groups:

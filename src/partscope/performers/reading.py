@@ -58,8 +58,7 @@ def read_positions(
         for handle in handles:
             handle.remove()
     return [
-        spine.run(found[source], source + 1, position + 1)
-        for source, position in zip(sources, positions, strict=True)
+        spine.run(found[source], source + 1, position + 1) for source, position in zip(sources, positions, strict=True)
     ]
 
 

@@ -72,9 +72,7 @@ def _state_dict(content: object, doing: str) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
-def fit_weights(
-    module: nn.Module, state: dict[str, Tensor], source: str, *, may_miss: tuple[str, ...] = ()
-) -> None:
+def fit_weights(module: nn.Module, state: dict[str, Tensor], source: str, *, may_miss: tuple[str, ...] = ()) -> None:
     """Load a state dict strictly.
 
     Args:

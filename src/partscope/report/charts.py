@@ -146,9 +146,7 @@ def training_panels(records: Sequence[dict[str, Any]], targets: Sequence[str]) -
     return panels
 
 
-def _panel(
-    title: str, series: list[tuple[str, list[tuple[float, float]]]], fixed: tuple[float, float] | None
-) -> Panel:
+def _panel(title: str, series: list[tuple[str, list[tuple[float, float]]]], fixed: tuple[float, float] | None) -> Panel:
     values = [value for _, points in series for _, value in points]
     steps = [step for _, points in series for step, _ in points]
     bottom, top = fixed or (min(values), max(values))
@@ -172,9 +170,7 @@ def _panel(
     return Panel(title, lines, plain(top), plain(bottom), logarithmic, f"{first:,.0f}", f"{last:,.0f}")
 
 
-def _series(
-    records: Sequence[dict[str, Any]], key: str, index: int | None = None
-) -> list[tuple[float, float]]:
+def _series(records: Sequence[dict[str, Any]], key: str, index: int | None = None) -> list[tuple[float, float]]:
     points = []
     for place, record in enumerate(records):
         value, step = record.get(key), record.get("step", place)
@@ -188,10 +184,7 @@ def _series(
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     size = math.ceil(len(points) / MOST_POINTS)
     chunks = [points[start : start + size] for start in range(0, len(points), size)]
-    return [
-        (sum(step for step, _ in chunk) / len(chunk), sum(y for _, y in chunk) / len(chunk))
-        for chunk in chunks
-    ]
+    return [(sum(step for step, _ in chunk) / len(chunk), sum(y for _, y in chunk) / len(chunk)) for chunk in chunks]
 
 
 def _finite(value: Any) -> TypeGuard[float]:

@@ -96,9 +96,7 @@ def map_frame(gallery: Gallery) -> Frame:
     return Frame(left, top, frame_width, frame_height)
 
 
-def filter_tiles(
-    gallery: Gallery, row: int, facts: dict[str, Any], frame: Frame, photos: list[str]
-) -> list[Tile]:
+def filter_tiles(gallery: Gallery, row: int, facts: dict[str, Any], frame: Frame, photos: list[str]) -> list[Tile]:
     """Draws one filter's images.
 
     Args:
@@ -119,11 +117,7 @@ def filter_tiles(
         point = gallery.points[row, place]
         marked = _landmark_point(gallery, image, landmark)
         name = gallery.names[image]
-        where = (
-            "the filter is silent"
-            if silent
-            else f"part location at row {point[0]:.0f}, column {point[1]:.0f}"
-        )
+        where = "the filter is silent" if silent else f"part location at row {point[0]:.0f}, column {point[1]:.0f}"
         near = f"; {landmark} at row {marked[0]:.0f}, column {marked[1]:.0f}" if marked is not None else ""
         tiles.append(
             Tile(
@@ -150,8 +144,7 @@ def photo_uris(gallery: Gallery) -> list[str]:
     side, quality = SIDE_PX, 84
     while True:
         photos = [
-            _jpeg(image, side, quality) if count else ""
-            for image, count in zip(gallery.images, uses, strict=True)
+            _jpeg(image, side, quality) if count else "" for image, count in zip(gallery.images, uses, strict=True)
         ]
         weight = sum(len(photo) * int(count) for photo, count in zip(photos, uses, strict=True))
         if weight <= BUDGET_BYTES or side <= 32:
@@ -159,9 +152,7 @@ def photo_uris(gallery: Gallery) -> list[str]:
         side, quality = int(side * 0.85), max(60, quality - 6)
 
 
-def _extent(
-    units: NDArray[np.int64], points: NDArray[np.float32], count: int, length: int
-) -> tuple[float, float]:
+def _extent(units: NDArray[np.int64], points: NDArray[np.float32], count: int, length: int) -> tuple[float, float]:
     if len(np.unique(units)) < 2:
         return 0.0, 100.0
     stride, start = np.polyfit(units.astype(np.float64), points.astype(np.float64), 1)

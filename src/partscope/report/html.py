@@ -1,10 +1,7 @@
 """The report of a run folder as one HTML file that needs nothing else."""
 
 import base64
-import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from partscope.errors import RunError
+from partscope.files import write_text
 from partscope.report import wording
 from partscope.report.charts import training_panels
 from partscope.report.estimate import Diagnosis, exact, locations, percent, pixels, plain, share, words
@@ -48,7 +45,8 @@ def write_report(run_folder: Path) -> Path:
     diagnosis = read_diagnosis(run_folder)
     gallery = read_gallery(run_folder, diagnosis)
     page = render(diagnosis, gallery, read_log(run_folder), read_run(run_folder))
-    return _write(run_folder / "report.html", page)
+    write_text(run_folder / "report.html", page)
+    return run_folder / "report.html"
 
 
 def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], run: dict[str, Any]) -> str:
@@ -104,26 +102,3 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
         provenance=flat(diagnosis.get("provenance")),
         run=flat(run),
     )
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"writing the report '{path}'",
-            str(error),
-            "free some space or make the run folder writable, then try again",
-        ) from error
-    return path

@@ -61,9 +61,7 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
             Figure("p", diagnosis.estimate("p"), "plain"),
             [
                 Figure(f"FVU of {last}, parts only", wording.last_target(diagnosis, "parts_only"), "plain"),
-                Figure(
-                    f"FVU of {last}, ordinary only", wording.last_target(diagnosis, "ordinary_only"), "plain"
-                ),
+                Figure(f"FVU of {last}, ordinary only", wording.last_target(diagnosis, "ordinary_only"), "plain"),
             ],
             wording.read_p(diagnosis),
         ),
@@ -74,9 +72,7 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
             [
                 *(own if diagnosis.get("fidelity.performer") else []),
                 Figure(f"FVU of {last}", wording.last_target(diagnosis, "full"), "plain"),
-                Figure(
-                    "KL from the performer’s answer (nats)", diagnosis.estimate("fidelity.full.kl"), "plain"
-                ),
+                Figure("KL from the performer’s answer (nats)", diagnosis.estimate("fidelity.full.kl"), "plain"),
             ],
             wording.read_fidelity(diagnosis),
         ),
@@ -84,8 +80,7 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     field = "location_instability.released"
     if diagnosis.get("location_instability"):
         figures = [
-            Figure(label, diagnosis.estimate(f"{field}.{key}"), "length")
-            for key, (label, _) in LOCATION_ROWS.items()
+            Figure(label, diagnosis.estimate(f"{field}.{key}"), "length") for key, (label, _) in LOCATION_ROWS.items()
         ]
         cards.append(
             Card(
@@ -132,9 +127,7 @@ def fidelity_charts(diagnosis: Diagnosis) -> list[IntervalChart]:
             estimate = diagnosis.estimate(f"fidelity.{branch}.fvu.{index}")
             rows.append((label.capitalize(), estimate, plain(estimate.value), looks[branch]))
         title = f"FVU of {target} (lower is closer)"
-        charts.append(
-            interval_chart(f"chart-fvu-{index}", title, rows, reference=(1.0, "mean predictor"), cap=1.6)
-        )
+        charts.append(interval_chart(f"chart-fvu-{index}", title, rows, reference=(1.0, "mean predictor"), cap=1.6))
     rows = []
     if diagnosis.get("fidelity.performer"):
         estimate = diagnosis.estimate("fidelity.performer.error")
@@ -171,11 +164,7 @@ def _contribution(facts: dict[str, Any]) -> float:
 def flat(content: Any, name: str = "") -> list[tuple[str, str]]:
     """A nested configuration as rows of dotted name and value."""
     if isinstance(content, dict) and content:
-        return [
-            row
-            for key, value in content.items()
-            for row in flat(value, f"{name}.{key}" if name else str(key))
-        ]
+        return [row for key, value in content.items() for row in flat(value, f"{name}.{key}" if name else str(key))]
     if isinstance(content, list) and not any(isinstance(value, (dict, list)) for value in content):
         return [(name, ", ".join(str(value) for value in content) or "none")]
     if content is None or content == {} or content == "":

@@ -46,11 +46,7 @@ def summary(diagnosis: Diagnosis) -> str:
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is not None and top.value is not None:
         spread = diagnosis.estimate("diversity.explainer.spread")
-        beside = (
-            f", while they spread over {plain(spread.value)} of the diagonal"
-            if spread.value is not None
-            else ""
-        )
+        beside = f", while they spread over {plain(spread.value)} of the diagonal" if spread.value is not None else ""
         sentences.append(
             f"Its filters’ location instability is {plain(explainer.value)} against {plain(top.value)} "
             "for the "
@@ -84,9 +80,7 @@ def read_fidelity(diagnosis: Diagnosis) -> str:
         return f"The classification could not be compared.{loss}"
     if measure == "disagreement":
         changed = percent(full.value)
-        return (
-            f"With the explainer’s features the network changes its answer on {changed} of the images.{loss}"
-        )
+        return f"With the explainer’s features the network changes its answer on {changed} of the images.{loss}"
     own = diagnosis.estimate("fidelity.performer.error")
     if own.value is None:
         return f"The network errs on {percent(full.value)} of the images with the explainer’s features.{loss}"
@@ -117,9 +111,7 @@ def read_instability(diagnosis: Diagnosis) -> str:
         "an image-centre constant": _location(diagnosis, "null_center"),
         "the best fixed point": _location(diagnosis, "null_best_fixed"),
     }
-    better = {
-        name: e.value for name, e in constants.items() if e.value is not None and e.value <= explainer.value
-    }
+    better = {name: e.value for name, e in constants.items() if e.value is not None and e.value <= explainer.value}
     random = _location(diagnosis, "null_random")
     if random.value is not None and (random.value <= explainer.value or not _apart(explainer, random)):
         return f"{sentence}, no steadier than points drawn at random ({plain(random.value)})."
@@ -155,9 +147,7 @@ def collapse(diagnosis: Diagnosis) -> str:
     spread = diagnosis.estimate("diversity.explainer.spread").value
     top = diagnosis.estimate("diversity.top_conv.spread").value
     figures = (
-        f" (spread {plain(spread)}, against {plain(top)} for the performer’s channels)"
-        if spread is not None
-        else ""
+        f" (spread {plain(spread)}, against {plain(top)} for the performer’s channels)" if spread is not None else ""
     )
     return (
         f"Most part filters point at nearly the same place in every image{figures}. They are "

@@ -33,7 +33,6 @@ __all__ = [
     "predicted_labels",
     "prepare_performer",
     "read_class_names",
-
     "score_index",
     "start_magnitudes",
     "survey",

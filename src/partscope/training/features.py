@@ -153,9 +153,7 @@ def _joined(before: dict[str, Tensor], more: dict[str, Tensor]) -> dict[str, Ten
     return {name: torch.cat([before[name], t]) for name, t in more.items()} if before else more
 
 
-def _keep(
-    shard: dict[str, Tensor], folder: Path | None, manifest: dict[str, Any]
-) -> Mapping[str, Tensor] | Path:
+def _keep(shard: dict[str, Tensor], folder: Path | None, manifest: dict[str, Any]) -> Mapping[str, Tensor] | Path:
     rows = len(shard["tap"])
     if folder is None:
         manifest["shards"].append({"rows": rows})
@@ -209,4 +207,3 @@ def _sha256(file: Path) -> str:
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 160 else text[:157] + "..."
-

@@ -83,9 +83,7 @@ class Learner:
         self.steps_per_epoch = max(1, math.ceil(len(store) / settings.batch_size))
         self.steps = self.steps_per_epoch * settings.epochs
         self.step = 0
-        self.scales = [
-            reconstruction_scale(float(n), settings.target_norm_power) for n in constants.target_norms
-        ]
+        self.scales = [reconstruction_scale(float(n), settings.target_norm_power) for n in constants.target_norms]
         channels = len(constants.gain)
         self.first = OnlineState(channels, labels.owners).to(self.device)
         self.second = OnlineState(channels, labels.owners).to(self.device)
@@ -169,9 +167,7 @@ class Learner:
                 for u, v in zip(explained.outputs, features.targets, strict=True)
             )
         speed = len(rows) / (time.perf_counter() - started)
-        return StepRecord(
-            self.step, self.steps, epoch, value, float(explainer.p.detach()), fvu, share, speed
-        )
+        return StepRecord(self.step, self.steps, epoch, value, float(explainer.p.detach()), fvu, share, speed)
 
     def _set_rates(self) -> None:
         done = self.step / self.steps
@@ -224,12 +220,20 @@ class Learner:
         weights = self._balance(state)
         if self.settings.filter_loss == "released":
             return released_gradient(
-                maps, positive, epoch=epoch, counted=counted,
-                weight_positive=weights[0], weight_negative=weights[1],
+                maps,
+                positive,
+                epoch=epoch,
+                counted=counted,
+                weight_positive=weights[0],
+                weight_negative=weights[1],
             )
         return robust_gradient(
-            maps, positive, state.mean_peak, counted=counted,
-            weight_positive=weights[0], weight_negative=weights[1],
+            maps,
+            positive,
+            state.mean_peak,
+            counted=counted,
+            weight_positive=weights[0],
+            weight_negative=weights[1],
         )
 
     def _balance(self, state: OnlineState) -> tuple[Tensor, Tensor]:

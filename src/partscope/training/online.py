@@ -57,9 +57,7 @@ class OnlineState(nn.Module):
         return self.activation.masked_fill(~(self.owners & self.seen), -torch.inf).argmax(1)
 
     @torch.no_grad()
-    def positives(
-        self, maps: Float[Tensor, "n d h w"], category: Int[Tensor, " n"]
-    ) -> Bool[Tensor, "n d"]:
+    def positives(self, maps: Float[Tensor, "n d h w"], category: Int[Tensor, " n"]) -> Bool[Tensor, "n d"]:
         """Says which images are of each filter's category, and moves the filters' mean peak by them."""
         positive = category[:, None] == self.category[None]
         peaks = maps.amax((2, 3))
@@ -70,9 +68,7 @@ class OnlineState(nn.Module):
         return positive
 
     @torch.no_grad()
-    def measure(
-        self, reconstruction: Float[Tensor, " d"], filter_loss: Float[Tensor, " d"], first: bool
-    ) -> None:
+    def measure(self, reconstruction: Float[Tensor, " d"], filter_loss: Float[Tensor, " d"], first: bool) -> None:
         """Moves the mean gradient norms of both losses by a batch's own."""
         rate = 1.0 if first else NORM_MOMENTUM
         self.norm_reconstruction.lerp_(reconstruction, rate)

@@ -50,7 +50,9 @@ def prepare_performer(
         return load_performer(replace(settings, weights=str(kept), head="own"))
     if training_photos is None:
         raise RunError(
-            "loading the performer", f"its classifier is missing: no '{kept}'", "run `partscope fit` on this folder first"
+            "loading the performer",
+            f"its classifier is missing: no '{kept}'",
+            "run `partscope fit` on this folder first",
         )
     performer = load_performer(settings)
     photos = training_photos(performer.input_size)

@@ -52,7 +52,11 @@ def survey(performer: Performer, store: FeatureStore, counted: Bool[Tensor, " n"
 
 
 def build_explainer(
-    performer: Performer, store: FeatureStore, gain: Float[Tensor, " d"], settings: ExplainerSettings, seed: int
+    performer: Performer,
+    store: FeatureStore,
+    gain: Float[Tensor, " d"],
+    settings: ExplainerSettings,
+    seed: int,
 ) -> Explainer:
     """Makes an explainer that starts as close to the performer's own top unit as its shape allows.
 
@@ -91,9 +95,7 @@ def build_explainer(
     return explainer
 
 
-def empty_explainer(
-    performer: Performer, tap: Float[Tensor, "n c h w"], settings: ExplainerSettings
-) -> Explainer:
+def empty_explainer(performer: Performer, tap: Float[Tensor, "n c h w"], settings: ExplainerSettings) -> Explainer:
     """Makes an explainer of the right shape whose weights are to be loaded."""
     with torch.no_grad():
         pooled = performer.top_output(tap[:1])

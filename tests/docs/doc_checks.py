@@ -117,7 +117,9 @@ def forbidden(page: str, text: str) -> list[str]:
         allowed = text
         if page.startswith(MAY_NAME_THE_PHOTOGRAPHS):
             allowed = text.replace("../shared/data", "")
-        found += [f"{match[0]!r} in {_line(allowed, match.start())!r}: {why}" for match in re.finditer(pattern, allowed)]
+        found += [
+            f"{match[0]!r} in {_line(allowed, match.start())!r}: {why}" for match in re.finditer(pattern, allowed)
+        ]
     return found
 
 
@@ -144,27 +146,34 @@ def table(text: str) -> list[list[str]]:
     """Cells of a page's table rows, without heads and rules."""
     rows = [line.strip().strip("|").split(" | ") for line in text.splitlines() if line.startswith("|")]
     heads = [i for i, row in enumerate(rows) if set("".join(row)) <= set("-: |")]
-    return [
-        [cell.strip() for cell in row] for i, row in enumerate(rows) if i not in heads and i + 1 not in heads
-    ]
+    return [[cell.strip() for cell in row] for i, row in enumerate(rows) if i not in heads and i + 1 not in heads]
+
+
+def _found(name: str) -> object:
+    found: object = import_module("partscope")
+    parts = name.split(".")
+    for i, part in enumerate(parts[1:], start=2):
+        found = getattr(found, part) if hasattr(found, part) else import_module(".".join(parts[:i]))
+    return found
 
 
 def wrong_object(name: str) -> str | None:
     """Why a dotted name is no function, class, method or setting of this package."""
-    found: object = import_module("partscope")
-    parts = name.split(".")
-    if parts[0] != "partscope":
+    if not name.startswith("partscope."):
         return f"{name}: not of this package"
-    for i, part in enumerate(parts[1:], start=2):
-        try:
-            found = getattr(found, part) if hasattr(found, part) else import_module(".".join(parts[:i]))
-        except ImportError:
-            return f"{name}: there is no {'.'.join(parts[:i])}"
-    return f"{name}: a module" if inspect.ismodule(found) else None
+    try:
+        return f"{name}: a module" if inspect.ismodule(_found(name)) else None
+    except ImportError as error:
+        return f"{name}: {error}"
 
 
 def wrong_test(name: str) -> str | None:
-    """Why ``tests/file.py::name`` or ``tests/file.py::name[case]`` is no test."""
+    """Why a name is no test: ``tests/file.py::name``, ``tests/file.py::name[case]``, or a doctest's."""
+    doctest = re.fullmatch(r"src/([\w/]+)\.py::([\w.]+)", name)
+    if doctest is not None:
+        if not doctest[2].startswith(doctest[1].replace("/", ".") + ".") or wrong_object(doctest[2]):
+            return f"{name}: no such function"
+        return None if ">>>" in (inspect.getdoc(_found(doctest[2])) or "") else f"{name}: no doctest"
     match = re.fullmatch(r"(tests/[\w/]+\.py)::(\w+)(?:\[([\w-]+)\])?", name)
     if match is None:
         return f"{name}: not of the form tests/file.py::name"

@@ -1,0 +1,134 @@
+"""What a run folder holds, read back and checked: settings, explainer, provenance, log."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from partscope.errors import RunError
+from partscope.files import read_json, write_json, write_text
+from partscope.nets import Explainer
+from partscope.performers import Performer
+from partscope.settings import Job, job_from_dict
+from partscope.training import empty_explainer
+
+
+def read_job(folder: Path) -> Job:
+    """The settings of a run folder."""
+    file = folder / "config.yaml"
+    doing = f"opening the run '{folder}'"
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(doing, "it has no config.yaml", "give a folder made by `partscope fit --out`") from None
+    except (OSError, yaml.YAMLError) as error:
+        raise RunError(doing, f"config.yaml cannot be read: {error}", "restore the file or fit again") from error
+    return job_from_dict(content)
+
+
+def load_explainer(folder: Path, performer: Performer, tap: Tensor, job: Job) -> Explainer:
+    """The fitted explainer of a run.
+
+    Raises:
+        RunError: there is none, or its tensors do not fit the performer.
+    """
+    file = folder / "explainer.safetensors"
+    doing = f"loading the explainer from '{file}'"
+    explainer = empty_explainer(performer, tap, job.explainer)
+    try:
+        explainer.load_state_dict(load_file(file))
+    except FileNotFoundError:
+        raise RunError(doing, "there is none", "run `partscope fit` on this folder to its end first") from None
+    except (SafetensorError, RuntimeError) as error:
+        raise RunError(
+            doing, str(error).splitlines()[-1].strip(), "fit again: the file is damaged or foreign"
+        ) from error
+    if not all(bool(torch.isfinite(t).all()) for t in explainer.state_dict().values()):
+        raise RunError(doing, "it holds values that are not finite", "fit again: the file is damaged")
+    return explainer.eval()
+
+
+class Clock:
+    """Seconds of each stage of a job."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Ends a stage."""
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 1)
+        self._last = now
+
+
+def keep_settings(job: Job, folder: Path) -> None:
+    """Writes the settings into a new folder; in one that has some, checks that they are the same.
+
+    Raises:
+        RunError: they differ; the first three differences are named.
+    """
+    text = yaml.safe_dump(json.loads(json.dumps(asdict(job))), sort_keys=False)
+    file = folder / "config.yaml"
+    if not file.exists():
+        write_text(file, text)
+        return
+    there, here = asdict(read_job(folder)), asdict(job)
+    other = [
+        f"{group}.{key} is {there[group][key]!r} there and {here[group][key]!r} here"
+        for group in here
+        for key in here[group]
+        if there[group][key] != here[group][key] and (group, key) not in (("data", "root"), ("performer", "weights"))
+    ]
+    if other:
+        raise RunError(
+            f"resuming the run '{folder}'",
+            "other settings: " + "; ".join(other[:3]) + (" ..." if len(other) > 3 else ""),
+            "give the same settings to resume, or another --out for a new run",
+        )
+
+
+def check_run(folder: Path, run: dict[str, Any]) -> None:
+    """Writes ``run.json`` into a new folder; in one that has it, checks the digests."""
+    file = folder / "run.json"
+    if file.exists():
+        check_digests(folder, read_json(file, f"resuming the run '{folder}'"), run["digests"])
+    else:
+        write_json(file, {**run, "seconds": {}})
+
+
+def check_digests(folder: Path, run: dict[str, Any], now: dict[str, str]) -> None:
+    """Checks that weights and images are those of the fit.
+
+    Raises:
+        RunError: one of them is another.
+    """
+    for name, digest in now.items():
+        if run["digests"][name] != digest:
+            what = "the performer's weights" if name == "weights" else f"the {name} images"
+            raise RunError(
+                f"opening the run '{folder}'",
+                f"{what} are not those of the fit (digest {digest[:12]}, then {run['digests'][name][:12]})",
+                "point --data.root and --performer.weights to the same files, or fit again in another folder",
+            )
+
+
+def cut_log(file: Path, step: int) -> None:
+    """Takes from the log what was written after the last saved step, or cut off in mid-line."""
+    if not file.exists():
+        return
+    kept = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):
+            break
+    write_text(file, "".join(line + "\n" for line in kept))
