@@ -19,33 +19,32 @@ from partscope import Job, fit, resolve
 
 ROWS: dict[str, dict[str, dict[str, Any]]] = {
     "default": {},
-    "alpha running, no gradient": {"explainer": {"magnitude": "running"}},
-    "no decoder scale": {"explainer": {"decoder_scale": False}},
-    "He start": {"explainer": {"start": "he"}},
-    "no masks": {"explainer": {"masks": False}},
-    "no filter loss": {"fit": {"filter_loss": "none"}},
-    "filter loss, paper's strength": {"fit": {"filter_strength": 1 / 300, "filter_decay": True}},
-    "filter loss 5x": {"fit": {"filter_strength": 5.0}},
-    "filter loss, released rule": {"fit": {"filter_loss": "released"}},
-    "filter loss, paper's rule": {"fit": {"filter_loss": "paper"}},
-    "filter loss reaches p": {"fit": {"filter_to_p": True}},
-    "eta x 4": {"fit": {"eta": 4.0}},
-    "paper preset": {"fit": {"preset": "paper"}},
+    "alpha_running": {"explainer": {"magnitude": "running"}},
+    "no_decoder_scale": {"explainer": {"decoder_scale": False}},
+    "start_he": {"explainer": {"start": "he"}},
+    "no_masks": {"explainer": {"masks": False}},
+    "no_ordinary_dropout": {"fit": {"ordinary_dropout": 0.0}},
+    "filter_none": {"fit": {"filter_loss": "none"}},
+    "strength_paper": {"fit": {"filter_strength": 1 / 300, "filter_decay": True}},
+    "strength_1": {"fit": {"filter_strength": 1.0}},
+    "strength_10": {"fit": {"filter_strength": 10.0}},
+    "rule_released": {"fit": {"filter_loss": "released"}},
+    "rule_paper": {"fit": {"filter_loss": "paper"}},
+    "eta_0.1": {"fit": {"eta": 0.1}},
+    "eta_2": {"fit": {"eta": 2.0}},
+    "preset_paper": {"fit": {"preset": "paper"}},
 }
-"""Changes to the default job; `eta x 4` multiplies instead of setting."""
+"""Changes to the default job, by name; the names are those of the decision records."""
 
 
 def job_of(changes: dict[str, dict[str, Any]], seed: int) -> Job:
     """The demo's job with some settings changed; the paper preset keeps the demo's number of epochs."""
     job = Job()
-    fit_changes = dict(changes.get("fit", {}))
-    if "eta" in fit_changes:
-        fit_changes["eta"] = job.fit.eta * fit_changes["eta"]
     job = resolve(
         replace(
             job,
             explainer=replace(job.explainer, **changes.get("explainer", {})),
-            fit=replace(job.fit, seed=seed, **fit_changes),
+            fit=replace(job.fit, seed=seed, **changes.get("fit", {})),
         )
     )
     return replace(job, fit=replace(job.fit, epochs=Job().fit.epochs))

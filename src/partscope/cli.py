@@ -3,11 +3,13 @@
 import argparse
 import difflib
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +86,26 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
         return parser.parse_args(arguments)
     except (argparse.ArgumentError, TypeError, ValueError, OSError) as error:
         text = " ".join(str(error).split())
-        known = [o for a in parser._actions for o in a.option_strings]
-        unknown = next((a.split("=")[0] for a in arguments if a.startswith("--") and a.split("=")[0] not in known), "")
-        near = difflib.get_close_matches(unknown, known, 1, 0.0) if unknown else []
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = _nearest(parser, text)
         raise SettingsError(doing, text, f"{hint}`{parser.prog} --help` explains every setting") from error
+
+
+UNKNOWN = re.compile(
+    r"^unrecognized arguments: (?:--)?(?P<argument>[^\s=]+)"
+    r"|Group '(?P<group>.+?)' does not accept option '(?P<option>.+?)'"
+    r"|Option '(?P<name>.+?)' is not accepted"
+)
+
+
+def _nearest(parser: ArgumentParser, text: str) -> str:
+    found = UNKNOWN.search(text)
+    if found is None:
+        return ""
+    group, option = found["group"], found["option"]
+    unknown = f"{group}.{option}" if group else found["argument"] or found["name"]
+    known = [key for key in parser.get_defaults().keys() if key not in ("config", "folder", "name")]  # noqa: SIM118
+    near = difflib.get_close_matches(unknown, known, 1, 0.6)
+    return f"did you mean --{near[0]}? " if near else ""
 
 
 def _with_job(parser: ArgumentParser) -> None:
@@ -114,16 +131,17 @@ def _job(parser: ArgumentParser, parsed: Namespace) -> Job:
 def _demo(arguments: list[str]) -> None:
     parser = _parser("demo", "Fits, diagnoses and reports on drawn creatures whose parts are known exactly.")
     parser.add_argument("--out", type=str, default="partscope-demo", help="run folder")
-    parsed = _parse(parser, arguments)
-    _carry_out(resolve(Job()), Path(parsed.out))
+    _carry_out(Job(), Path(_parse(parser, arguments).out))
 
 
 def _fit(arguments: list[str]) -> None:
     parser = _parser("fit", "Learns an explainer, diagnoses it and writes the report; resumes what is there.")
     _with_job(parser)
     if arguments and not arguments[0].startswith("-"):
-        _need_file(arguments[0])
         arguments = ["--config", *arguments]
+    for before, name in pairwise(arguments):
+        if before == "--config":
+            _need_file(name)
     parsed = _parse(parser, arguments)
     if parsed.out is None:
         raise SettingsError("starting `partscope fit`", "no run folder", "give one with --out DIR")
@@ -148,21 +166,24 @@ def _carry_out(job: Job, out: Path) -> None:
 
 
 def _diagnose(arguments: list[str]) -> None:
+    parser = _parser("diagnose", "Measures a fitted run again; weights and images must be those of the fit.")
+    parser.add_argument("folder", type=str, help="run folder")
+    parser.add_argument("--data.root", type=str, default=None, help="folder of the data sets, if moved")
+    parser.add_argument("--performer.weights", type=str, default=None, help="weights, if moved")
+    parser.add_argument("--fit.device", type=str, default=None, help="device, if another")
+    parsed = _parse(parser, arguments)
     from partscope.folder import read_job
     from partscope.report import write_report
     from partscope.run import diagnose
 
-    parser = _parser("diagnose", "Measures a fitted run again; weights and images must be those of the fit.")
-    parser.add_argument("folder", type=str, help="run folder")
-    parser.add_argument("--data.root", dest="root", type=str, default=None, help="folder of the data sets, if moved")
-    parser.add_argument("--performer.weights", dest="weights", type=str, default=None, help="weights, if moved")
-    parsed = _parse(parser, arguments)
     folder = Path(parsed.folder)
     job = read_job(folder)
-    if parsed.root is not None:
-        job = replace(job, data=replace(job.data, root=parsed.root))
-    if parsed.weights is not None:
-        job = replace(job, performer=replace(job.performer, weights=parsed.weights))
+    if parsed.data.root is not None:
+        job = replace(job, data=replace(job.data, root=parsed.data.root))
+    if parsed.performer.weights is not None:
+        job = replace(job, performer=replace(job.performer, weights=parsed.performer.weights))
+    if parsed.fit.device is not None:
+        job = replace(job, fit=replace(job.fit, device=parsed.fit.device))
     _follow(diagnose(folder, job=job))
     report = write_report(folder)
     _print_summary(folder)
@@ -170,22 +191,23 @@ def _diagnose(arguments: list[str]) -> None:
 
 
 def _report(arguments: list[str]) -> None:
-    from partscope.report import write_report
-
     parser = _parser("report", "Writes report.html from a run's diagnosis again.")
     parser.add_argument("folder", type=str, help="run folder")
-    print(f"report: {write_report(Path(_parse(parser, arguments).folder))}")
+    folder = Path(_parse(parser, arguments).folder)
+    from partscope.report import write_report
+
+    print(f"report: {write_report(folder)}")
 
 
 def _taps(arguments: list[str]) -> None:
+    parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
+    parser.add_argument("name", nargs="?", default=None, help="a catalogue name; none lists the catalogue")
+    name = _parse(parser, arguments).name
     from rich.console import Console
     from rich.table import Table
 
     from partscope.performers import CATALOGUE, list_taps
 
-    parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
-    parser.add_argument("name", nargs="?", default=None, help="a catalogue name; none lists the catalogue")
-    name = _parse(parser, arguments).name
     if name is None:
         print("\n".join(CATALOGUE))
         return

@@ -37,12 +37,29 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) or "No space left" in str(error):
-            raise RunError(
-                f"writing '{path}'",
-                str(error),
-                "free some space or make the folder writable, then run the same command again: it resumes",
-            ) from error
+            raise _cannot_write(path, error) from error
         raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds one line of UTF-8 to a file, which is made if needed.
+
+    Raises:
+        RunError: the disk is full or the file cannot be written; the line may be there in part.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: Exception) -> RunError:
+    return RunError(
+        f"writing '{path}'",
+        str(error),
+        "free some space or make the folder writable, then run the same command again: it resumes",
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,21 +16,26 @@ from partscope.errors import RunError
 from partscope.files import read_json, write_json, write_text
 from partscope.nets import Explainer
 from partscope.performers import Performer
-from partscope.settings import Job, job_from_dict
+from partscope.settings import Job, job_from_dict, resolve
 from partscope.training import empty_explainer
 
 
 def read_job(folder: Path) -> Job:
-    """The settings of a run folder."""
+    """The settings of a run folder.
+
+    Raises:
+        RunError: it has none, or they cannot be read.
+        SettingsError: one of them is unknown, of the wrong type or out of its range.
+    """
     file = folder / "config.yaml"
     doing = f"opening the run '{folder}'"
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(doing, "it has no config.yaml", "give a folder made by `partscope fit --out`") from None
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise RunError(doing, f"config.yaml cannot be read: {error}", "restore the file or fit again") from error
-    return job_from_dict(content)
+    return resolve(job_from_dict(content))
 
 
 def load_explainer(folder: Path, performer: Performer, tap: Tensor, job: Job) -> Explainer:
@@ -70,14 +75,15 @@ class Clock:
 
 
 def keep_settings(job: Job, folder: Path) -> None:
-    """Writes the settings into a new folder; in one that has some, checks that they are the same.
+    """Writes the settings into a new folder; in one where learning has begun, checks that they are the same.
 
     Raises:
         RunError: they differ; the first three differences are named.
     """
     text = yaml.safe_dump(json.loads(json.dumps(asdict(job))), sort_keys=False)
     file = folder / "config.yaml"
-    if not file.exists():
+    begun = any((folder / name).exists() for name in ("run.json", "performer.safetensors"))
+    if not (file.exists() and begun):
         write_text(file, text)
         return
     there, here = asdict(read_job(folder)), asdict(job)
@@ -95,11 +101,28 @@ def keep_settings(job: Job, folder: Path) -> None:
         )
 
 
+def read_run(folder: Path, doing: str) -> dict[str, Any]:
+    """What ``run.json`` holds.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    doing = f"{doing} the run '{folder}'"
+    run = read_json(folder / "run.json", doing)
+    kinds = {"partscope": str, "torch": str, "categories": list, "category_images": list, "train_images": int}
+    sound = all(isinstance(run.get(key), kind) for key, kind in kinds.items())
+    sound = sound and isinstance(run.get("classes"), list | None) and isinstance(run.get("seconds"), dict)
+    digests = run.get("digests")
+    if not (sound and isinstance(digests, dict) and {"weights", "train", "test"} <= digests.keys()):
+        raise RunError(doing, f"'{folder / 'run.json'}' is damaged", "restore the file or fit again")
+    return run
+
+
 def check_run(folder: Path, run: dict[str, Any]) -> None:
     """Writes ``run.json`` into a new folder; in one that has it, checks the digests."""
     file = folder / "run.json"
     if file.exists():
-        check_digests(folder, read_json(file, f"resuming the run '{folder}'"), run["digests"])
+        check_digests(folder, read_run(folder, "resuming"), run["digests"])
     else:
         write_json(file, {**run, "seconds": {}})
 
@@ -115,7 +138,7 @@ def check_digests(folder: Path, run: dict[str, Any], now: dict[str, str]) -> Non
             what = "the performer's weights" if name == "weights" else f"the {name} images"
             raise RunError(
                 f"opening the run '{folder}'",
-                f"{what} are not those of the fit (digest {digest[:12]}, then {run['digests'][name][:12]})",
+                f"{what} are not those of the fit (digest {digest[:12]}, then {str(run['digests'][name])[:12]})",
                 "point --data.root and --performer.weights to the same files, or fit again in another folder",
             )
 
@@ -125,7 +148,7 @@ def cut_log(file: Path, step: int) -> None:
     if not file.exists():
         return
     kept = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line)

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from partscope.data import PhotoSet, batches, load_photos
-from partscope.diagnosis import Diagnosed, Subject, Truth, diagnose_subject, make_gallery
+from partscope.diagnosis import Diagnosed, Subject, Truth, check_landmarks, diagnose_subject, make_gallery
 from partscope.errors import RunError, SettingsError
-from partscope.files import read_json, write_json, write_whole
+from partscope.files import append_line, write_json, write_whole
 from partscope.folder import (
     Clock,
     check_digests,
@@ -26,10 +26,11 @@ from partscope.folder import (
     keep_settings,
     load_explainer,
     read_job,
+    read_run,
 )
 from partscope.performers import Performer
 from partscope.report import write_report
-from partscope.settings import Job
+from partscope.settings import Job, resolve
 from partscope.training import (
     FeatureSource,
     FeatureStore,
@@ -89,8 +90,8 @@ def fit(
     Raises:
         PartscopeError: any of its children, see their texts; the folder keeps the last good state.
     """
-    folder = Path(out)
-    clock = Clock()
+    folder, job = Path(out), resolve(job)
+    device, clock = _device(job), Clock()
     keep_settings(job, folder)
     yield Event("loading", 0, 1)
     performer, train, test = yield from _open(job, folder, performer, photos)
@@ -100,7 +101,8 @@ def fit(
             f"{len(train)} training and {len(test)} test images",
             "give images to both splits, or set --data.test_share between 0 and 1",
         )
-    performer = performer.to(_device(job))
+    check_landmarks(job.diagnose.landmarks, test.landmark_names)
+    performer = performer.to(device)
     known = {"weights": performer.weights_digest, "train": train.digest(), "test": test.digest()}
     clock.lap("loading")
     store = yield from _features(job, folder, performer, train, "train", known["train"])
@@ -112,7 +114,7 @@ def fit(
         "torchvision": torchvision.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "device": _device(job),
+        "device": device,
         "threads": torch.get_num_threads(),
         "seed": job.fit.seed,
         "digests": known,
@@ -164,9 +166,16 @@ def diagnose(
 
 
 def _device(job: Job) -> str:
-    if job.fit.device != "auto":
-        return job.fit.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    name = job.fit.device
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(
+            f"choosing the device '{name}'", str(error).splitlines()[0], "give --fit.device auto, cpu or cuda"
+        ) from error
+    return name
 
 
 def _open(
@@ -205,7 +214,8 @@ def _features(
 
     where = folder / "features" / split if job.cache.mode == "on" else None
     source = FeatureSource(digest, len(photos), images)
-    for event in compute_features(performer, source, where, job.cache.shard_rows):
+    whole_batches = -(-job.cache.shard_rows // BATCH) * BATCH
+    for event in compute_features(performer, source, where, whole_batches):
         if isinstance(event, FeatureStore):
             return event
         yield Event(f"features of the {split} images", event, len(photos))
@@ -251,7 +261,7 @@ def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, la
         except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
             raise RunError(
                 f"resuming from '{state_file}'",
-                str(error).splitlines()[0],
+                f"{type(error).__name__}: {str(error).splitlines()[-1].strip()}",
                 "delete the file to learn from the start, or restore it",
             ) from error
     cut_log(log_file, learner.step)
@@ -260,17 +270,15 @@ def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, la
     def save() -> None:
         write_whole(state_file, lambda temporary: save_file(learner.state(), temporary))
 
-    with log_file.open("a", encoding="utf-8") as log:
-        try:
-            for record in learner:
-                log.write(json.dumps(record._asdict()) + "\n")
-                log.flush()
-                if record.step % every == 0 or record.step == learner.steps:
-                    save()
-                yield Event("learning", record.step, record.steps, record)
-        except GeneratorExit:
-            save()
-            raise
+    try:
+        for record in learner:
+            append_line(log_file, json.dumps(record._asdict()))
+            if record.step % every == 0 or record.step == learner.steps:
+                save()
+            yield Event("learning", record.step, record.steps, record)
+    except GeneratorExit:
+        save()
+        raise
     measure_means(explainer, store)
     weights = {k: v.cpu().contiguous().clone() for k, v in explainer.state_dict().items()}
     write_whole(folder / "explainer.safetensors", lambda temporary: save_file(weights, temporary))
@@ -279,7 +287,7 @@ def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, la
 def _diagnose(
     job: Job, folder: Path, performer: Performer, test: PhotoSet, clock: Clock
 ) -> Generator[Event, None, Path]:
-    run = read_json(folder / "run.json", f"diagnosing the run '{folder}'")
+    run = read_run(folder, "diagnosing")
     digest = test.digest()
     check_digests(folder, run, {"weights": performer.weights_digest, "test": digest})
     performer = performer.to(_device(job))

@@ -2,7 +2,8 @@
 
 import difflib
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from partscope.errors import SettingsError
 
@@ -99,10 +100,12 @@ class FitSettings:
     """Course of the step size after a warm-up of 5 % of the steps."""
     clip: float = 5.0
     """Largest norm of the whole gradient; 0 never clips."""
-    eta: float = 0.5
+    eta: float = 0.25
     """Weight of -log p against the relative reconstruction errors."""
     target_norm_power: Literal[1, 2] = 2
     """Power of the targets' mean norm that divides their squared error: 2 makes it relative, 1 is the paper's."""
+    ordinary_dropout: float = 0.25
+    """Share of a batch's images that are rebuilt from their part features alone (0 to 1); the paper has none."""
     filter_loss: Literal["robust", "paper", "released", "none"] = "robust"
     """Training rule of the filter loss."""
     filter_strength: float = 3.0
@@ -170,6 +173,7 @@ PAPER_FIT: dict[str, Any] = {
     "clip": 0.0,
     "eta": 20.0,
     "target_norm_power": 1,
+    "ordinary_dropout": 0.0,
     "filter_loss": "paper",
     "filter_strength": 1 / 300,
     "filter_decay": True,
@@ -218,9 +222,11 @@ RANGES: tuple[tuple[str, str, float, float], ...] = (
     ("fit", "p_learning_rate", 0.0, 1e3),
     ("fit", "clip", 0.0, 1e9),
     ("fit", "eta", 0.0, 1e9),
+    ("fit", "ordinary_dropout", 0.0, 1.0),
     ("fit", "filter_strength", 0.0, 1e6),
     ("fit", "min_category_images", 1, 1e9),
     ("fit", "save_every", 0, 1e9),
+    ("fit", "seed", 0, 2**32),
     ("diagnose", "top_images", 2, 1e9),
     ("diagnose", "resamples", 2, 1e6),
     ("diagnose", "gallery_filters", 1, 1e4),
@@ -244,7 +250,7 @@ def job_from_dict(content: Any) -> Job:
     """Makes a job from nested dictionaries, as read from a run's ``config.yaml``.
 
     Raises:
-        SettingsError: a setting is unknown; the nearest known one is named.
+        SettingsError: a setting is unknown, with the nearest known one, or its value is of another type.
 
     >>> job_from_dict({"fit": {"epochs": 3}}).fit.epochs
     3
@@ -262,8 +268,28 @@ def job_from_dict(content: Any) -> Job:
         for name in values:
             _known(name, names, f"{group}.")
         lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        for name, value in lists.items():
+            if not _is_of(value, names[name].type):
+                raise SettingsError(
+                    "reading the settings",
+                    f"{group}.{name} = {value!r}",
+                    f"give --{group}.{name} a value as `partscope fit --help` explains",
+                )
         built[group] = kind(**lists)
     return Job(**built)
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value is of a field's type: a plain one, a Literal, a tuple of them, or one of several."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_of(v, get_args(kind)[0]) for v in value)
+    if isinstance(kind, UnionType):
+        return any(_is_of(value, k) for k in get_args(kind))
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _known(name: str, names: dict[str, Any], prefix: str) -> None:

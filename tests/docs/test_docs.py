@@ -187,7 +187,7 @@ def test_names_and_tests_that_do_not_exist_are_found() -> None:
     assert docs.wrong_test("tests/nowhere.py::test_a") is not None
     assert docs.wrong_test("src/partscope/settings.py::partscope.settings.resolve") is None
     assert docs.wrong_test("src/partscope/settings.py::partscope.settings.resolved") is not None
-    assert docs.wrong_test("src/partscope/cli.py::partscope.cli.run") == "src/partscope/cli.py::partscope.cli.run: no doctest"
+    assert (docs.wrong_test("src/partscope/cli.py::partscope.cli.run") or "").endswith("no doctest")
 
 
 def test_tables_are_read_without_their_heads() -> None:

@@ -31,6 +31,7 @@ def test_head_learns(outputs: int, classes: int) -> None:
         progress=records.append,
     )
     assert torch.equal(torch.get_rng_state(), state)
+    assert head(features.flatten(1)).abs().max() < 50  # fc6 has taken in the features' scale of 100
     assert records[-1].accuracy > 0.9 and records[-1].loss < records[0].loss / 2
     assert [name for name, _ in head.named_children()][::3] == ["fc6", "fc7", "fc8"] and not head.training
     again = train_head(features, labels, outputs=outputs, hidden=32, epochs=30, seed=1, learning_rate=1e-2)
@@ -121,3 +122,27 @@ def test_network_labels() -> None:
     images, labels = stripes()
     with pytest.raises(PerformerError, match="labels from -1 to 1"):
         next(train_network(tiny(2), images, torch.where(labels == 0, -1, 1), epochs=1))
+
+
+class Sees(nn.Module):
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.seen = nn.Linear(1, 1), []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(x.detach())
+        return self.fc(x.mean((1, 2, 3))[:, None])
+
+
+def test_images_are_normalised_and_mirrored_half_of_the_time() -> None:
+    images = torch.zeros(64, 3, 2, 2, dtype=torch.uint8)
+    images[..., 1] = 255
+    shown = {}
+    for mirror in (True, False):
+        module = Sees()
+        list(train_network(module, images, torch.arange(64) % 2, epochs=1, mirror=mirror))
+        shown[mirror] = torch.cat(module.seen)
+    assert shown[False].unique(dim=0).flatten()[:2].tolist() == [-2.0, 2.0]
+    assert 16 < int((shown[True][:, 0, 0, 0] == 2).sum()) < 48 and len(shown[False].unique(dim=0)) == 1

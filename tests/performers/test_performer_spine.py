@@ -32,6 +32,7 @@ from partscope.performers.spine import find_spine
         (lambda x: F.avg_pool2d(F.relu(x), 2), ["ReLU", "AvgPool2d"]),
         (lambda x: F.adaptive_avg_pool2d(x, 3).flatten(1), ["AdaptiveAvgPool2d", "Flatten"]),
         (lambda x: 2 * x, None),
+        (lambda x: 1.0001 * F.relu(x), None),
         (lambda x: x[:, :3], None),
         (lambda x: x.transpose(2, 3), None),
         (lambda x: x.sum((1, 2, 3)), None),

@@ -3,6 +3,6 @@
 from partscope.diagnosis.diagnose import Diagnosed, Subject, diagnose_subject
 from partscope.diagnosis.gallery import make_gallery
 from partscope.diagnosis.number import Number
-from partscope.diagnosis.stability import Truth
+from partscope.diagnosis.stability import Truth, check_landmarks
 
-__all__ = ["Diagnosed", "Number", "Subject", "Truth", "diagnose_subject", "make_gallery"]
+__all__ = ["Diagnosed", "Number", "Subject", "Truth", "check_landmarks", "diagnose_subject", "make_gallery"]

@@ -1,5 +1,7 @@
 """Location instability beside its nulls, and the diversity that it must be read with."""
 
+import difflib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 from partscope.diagnosis.number import Number, interval, mean_number
 from partscope.diagnosis.observe import Peaks
 from partscope.diagnosis.parts import Assignment
+from partscope.errors import SettingsError
 from partscope.maths import (
     effective_locations,
     location_deviation,
@@ -27,9 +30,32 @@ class Truth(NamedTuple):
     present: Bool[Tensor, "n k"]
 
     def only(self, names: tuple[str, ...]) -> "Truth":
-        """The same with some of the landmarks."""
+        """The same with some of the landmarks.
+
+        Raises:
+            SettingsError: there is none of a name.
+        """
+        check_landmarks(names, self.names)
         index = [self.names.index(n) for n in names]
         return Truth(names, self.landmarks[:, index], self.present[:, index])
+
+
+def check_landmarks(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """Checks that the images carry the landmarks asked for.
+
+    Raises:
+        SettingsError: they do not; the nearest is named.
+    """
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.0)
+            raise SettingsError(
+                "choosing the landmarks of the location instability",
+                f"there is no landmark '{name}'",
+                f"did you mean '{near[0]}'? The images carry {', '.join(known)}"
+                if near
+                else "leave --diagnose.landmarks empty: the images carry none",
+            )
 
 
 def per_filter(deviation: Float[Tensor, "*b f k"]) -> Float[Tensor, "*b f"]:
@@ -84,7 +110,7 @@ def nulls(
     """Location instability of predictors that never look at the image, by the same protocol.
 
     They fire on images drawn at random instead of the strongest ones. Categories count by the explainer's
-    number of filters in each.
+    number of filters in each; one without landmarks does not count, and without any the numbers are nan.
 
     Args:
         truth: the landmarks.
@@ -95,11 +121,14 @@ def nulls(
         top: as for :func:`instability`.
         counts: bootstrap multiplicities.
     """
+    images_of = torch.stack([truth.present[category == c].sum(0) for c in range(len(filters_of))])
+    filters_of = filters_of * (images_of >= 2).any(1)
     shares = (filters_of / filters_of.sum().clamp(min=1)).double()
-    totals: dict[str, tuple[Tensor, Tensor]] = {}
+    nothing = torch.tensor(torch.nan if int(filters_of.sum()) == 0 else 0.0)
+    totals = dict.fromkeys(("null_center", "null_random", "null_best_fixed"), (nothing, nothing))
     for c in filters_of.nonzero().flatten().tolist():
         rows = (category == c).nonzero().flatten()
-        shown = truth.present[rows].sum(0) >= 2
+        shown = images_of[c] >= 2
         landmarks, present = truth.landmarks[rows][:, shown], truth.present[rows][:, shown]
         for name, null in (
             ("null_center", None),
@@ -114,7 +143,7 @@ def nulls(
                 found: Tensor = null(*seen, grid, size=size, generator=generator, top=top, count=count)
                 return found
 
-            value, replicates = totals.get(name, (torch.zeros(()), torch.zeros(())))
+            value, replicates = totals[name]
             totals[name] = (value + shares[c] * of(None), replicates + shares[c] * of(counts[:, rows]))
     owned = (category[:, None] == filters_of.nonzero().flatten()[None]).any(1)
     n = int((owned & truth.present.any(1)).sum())

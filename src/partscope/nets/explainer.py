@@ -94,12 +94,21 @@ class Explainer(nn.Module):
         outputs: tuple[Tensor, ...] = self.decoder(mix(self.p, interpretable, ordinary))
         return outputs
 
-    def forward(self, x: Float[Tensor, "n c h w"], counted: Bool[Tensor, " n"] | None = None) -> Explained:
+    def forward(
+        self,
+        x: Float[Tensor, "n c h w"],
+        counted: Bool[Tensor, " n"] | None = None,
+        dropped: Bool[Tensor, " n"] | None = None,
+    ) -> Explained:
         """Reconstructs every target from the tap's features.
 
         Args:
             x: the tap's features.
             counted: images whose magnitudes set the norm-layers in training; None uses the running ones.
+            dropped: images that are rebuilt without their own ordinary features: the batch's mean stands in.
         """
         interpretable, ordinary = self.encode(x, counted)
-        return Explained(self.decode(interpretable.output, ordinary.output), interpretable, ordinary)
+        passed = ordinary.output
+        if dropped is not None:
+            passed = torch.where(dropped[:, None, None, None], passed.mean(0, keepdim=True), passed)
+        return Explained(self.decode(interpretable.output, passed), interpretable, ordinary)

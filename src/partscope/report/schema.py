@@ -71,7 +71,8 @@ def _fault(value: Any, schema: dict[str, Any], root: dict[str, Any], path: str) 
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         return f"{name} is {_shown(value)}, not {' or '.join(kinds)}"
     allowed = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if allowed is not None and value not in allowed:
+    same = [a for a in allowed or () if a == value and isinstance(a, bool) == isinstance(value, bool)]
+    if allowed is not None and not same:
         return f"{name} is {_shown(value)}, not {' or '.join(map(_shown, allowed))}"
     return (
         _number_fault(value, schema, name)

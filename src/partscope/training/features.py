@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,10 @@ class FeatureSource(NamedTuple):
     """Of the list of files, their contents and the transform."""
     images: int
     batches: Callable[[int], Iterator[Tensor]]
-    """From the first row wanted on: batches of images (N, 3, S, S) in [0, 1], in row order."""
+    """From the first row wanted on: batches of images (N, 3, S, S) in [0, 1], in row order.
+
+    An interrupted computation resumes to the bit only where a shard holds whole batches.
+    """
 
 
 @final
@@ -116,7 +120,7 @@ def compute_features(
     yield done
     pending: dict[str, Tensor] = {}
     for images in source.batches(done) if done < source.images else ():
-        pending = _joined(pending, _rounded(performer.features(images.to(performer.device))))
+        pending = _joined(pending, _rounded(performer, images))
         manifest["targets"] = [name for name in pending if name != "tap"]
         while len(pending["tap"]) >= shard_rows or 0 < len(pending["tap"]) == source.images - done:
             shard = {name: t[:shard_rows].contiguous() for name, t in pending.items()}
@@ -136,13 +140,14 @@ def compute_features(
     yield FeatureStore(manifest, kept, performer.device)
 
 
-def _rounded(features: Features) -> dict[str, Tensor]:
+def _rounded(performer: Performer, images: Tensor) -> dict[str, Tensor]:
+    features = performer.features(images.to(performer.device))
     tensors = {"tap": features.tap, **{f"target{i}": t for i, t in enumerate(features.targets)}}
     rounded = {name: t.to(torch.float16).cpu() for name, t in tensors.items()}
-    for name, t in rounded.items():
+    for label, (name, t) in zip((performer.tap_name, *performer.target_names), rounded.items(), strict=True):
         if not bool(torch.isfinite(t).all()):
             raise DivergedError(
-                f"computing the features of '{name}'",
+                f"computing the features of '{label}'",
                 f"values beyond what half precision holds (largest {float(tensors[name].abs().max()):.3g})",
                 "check the performer's weights and its mean and std",
             )
@@ -164,7 +169,7 @@ def _keep(shard: dict[str, Tensor], folder: Path | None, manifest: dict[str, Any
     if shutil.disk_usage(folder).free < bytes_needed * 1.1:
         raise RunError(
             f"writing '{file}'",
-            f"No space left: {bytes_needed / 1e6:.0f} MB needed",
+            f"No space left: {math.ceil(bytes_needed / 1e6)} MB needed",
             "free some space, or run with --cache.mode off",
         )
     write_whole(file, lambda temporary: save_file(shard, temporary))
@@ -184,19 +189,33 @@ def _open_manifest(folder: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
                 f"they were made with other '{key}': {_short(found)} instead of {_short(value)}",
                 f"delete '{folder}' to compute them again, or run with --cache.mode off",
             )
+    todo = f"delete '{folder}' to compute them again, or run with --cache.mode off"
+    if not _well_formed(manifest):
+        raise RunError(doing, "'manifest.json' is damaged", todo)
     for shard in manifest["shards"]:
-        file = folder / str(shard["file"])
-        todo = f"delete '{folder}' to compute them again, or run with --cache.mode off"
+        file = folder / shard["file"]
         if file.parent != folder or not file.exists():
             raise RunError(doing, f"'{file.name}' is missing", todo)
         try:
             with safe_open(file, framework="pt") as opened:
-                opened.keys()
+                fits = set(opened.keys()) == {"tap", *manifest["targets"]}
         except SafetensorError as error:
             raise RunError(doing, f"'{file.name}' is truncated or no safetensors file: {error}", todo) from error
-        if _sha256(file) != shard["sha256"]:
+        if not fits or _sha256(file) != shard["sha256"]:
             raise RunError(doing, f"'{file.name}' is not what was written: its sha256 differs", todo)
     return manifest
+
+
+def _well_formed(manifest: Mapping[str, Any]) -> bool:
+    size, shards, targets = (manifest.get(key) for key in ("shard_rows", "shards", "targets"))
+    if not (isinstance(size, int) and size > 0 and isinstance(shards, list) and isinstance(targets, list)):
+        return False
+    return all(
+        isinstance(shard, dict)
+        and {type(shard.get("file")), type(shard.get("sha256"))} == {str}
+        and shard.get("rows") == min(size, manifest["rows"] - i * size)
+        for i, shard in enumerate(shards)
+    )
 
 
 def _sha256(file: Path) -> str:

@@ -142,7 +142,7 @@ class Learner:
         counted = category >= 0 if bool((category >= 0).any()) else torch.ones_like(category, dtype=torch.bool)
         epoch = self.step // self.steps_per_epoch + 1
 
-        explained = explainer(features.tap, counted)
+        explained = explainer(features.tap, counted, self._dropped(len(rows)))
         reconstruction = reconstruction_loss(explained.outputs, features.targets, self.scales)
         loss = reconstruction + settings.eta * mixing_loss(explainer.w_p)
         push, share = self._filter_push(explained, category, reconstruction, epoch)
@@ -168,6 +168,13 @@ class Learner:
             )
         speed = len(rows) / (time.perf_counter() - started)
         return StepRecord(self.step, self.steps, epoch, value, float(explainer.p.detach()), fvu, share, speed)
+
+    def _dropped(self, images: int) -> Tensor | None:
+        """Images of this step that do without their ordinary features; a function of seed and step alone."""
+        if self.settings.ordinary_dropout == 0:
+            return None
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
+        return (torch.rand(images, generator=generator) < self.settings.ordinary_dropout).to(self.device)
 
     def _set_rates(self) -> None:
         done = self.step / self.steps
