@@ -167,4 +167,17 @@ def test_a_regression_start_finds_a_conv_layer_followed_by_relu() -> None:
 
 
 def test_settings_reach_the_start_of_p() -> None:
-    assert float(explainer(replace(ExplainerSettings(), initial_p=0.25)).p) == pytest.approx(0.25)
+    assert float(explainer(replace(ExplainerSettings(), initial_p=0.25)).p.detach()) == pytest.approx(0.25)
+
+
+def test_a_dropped_image_is_rebuilt_without_its_own_ordinary_features() -> None:
+    net = explainer().train()
+    x, counted = images(4), torch.ones(4, dtype=torch.bool)
+    dropped = torch.tensor([True, False, False, True])
+    net.ordinary.norm.momentum = net.interpretable.norm.momentum = 0.0
+    plain, out = net(x, counted), net(x, counted, dropped)
+    mean = plain.ordinary.output.mean(0, keepdim=True).expand(4, -1, -1, -1)
+    alone = net.decode(plain.interpretable.output, mean)
+    assert torch.equal(out.outputs[1][1:3], plain.outputs[1][1:3])
+    torch.testing.assert_close(out.outputs[1][[0, 3]], alone[1][[0, 3]])
+    assert not torch.allclose(out.outputs[1][[0, 3]], plain.outputs[1][[0, 3]])

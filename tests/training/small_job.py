@@ -18,7 +18,6 @@ from partscope import (
     PhotoSet,
     Sample,
 )
-from partscope.maths import reconstruction_scale
 from partscope.run import Event, fit
 from partscope.training import (
     FeatureSource,
@@ -140,7 +139,6 @@ def toy_learner(count: int = 40, *, seed: int = 0, performer: Performer | None =
     job = small_job(seed=seed, **settings)
     explainer = build_explainer(performer, store, constants.gain, job.explainer, seed)
     start_magnitudes(explainer, store, labels.category >= 0)
-    assert reconstruction_scale(float(constants.target_norms[0]), 2) > 0
     return Learner(explainer, store, labels, constants, job.fit)
 
 

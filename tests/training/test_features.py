@@ -219,7 +219,7 @@ def test_a_full_disk_is_told_before_writing_and_the_same_call_then_goes_on(
     with pytest.raises(RunError) as caught:
         store_of(performer, PHOTOS, folder)
     assert caught.value.doing == f"writing '{folder / 'shard-00001.safetensors'}'"
-    assert caught.value.got == "No space left: 0.01 MB needed"
+    assert caught.value.got == "No space left: 1 MB needed"
     assert caught.value.todo == "free some space, or run with --cache.mode off"
     assert shards(folder) == ["manifest.json", "shard-00000.safetensors"]
     assert equal(store_of(performer, PHOTOS, folder), store_of(performer, PHOTOS))

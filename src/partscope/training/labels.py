@@ -39,7 +39,7 @@ def predicted_labels(
         The labels, and the class index of each category but `other`.
 
     Raises:
-        SettingsError: no class has that many images.
+        SettingsError: no class has that many images, or there are too few names.
     """
     count = torch.bincount(classes)
     kept = (count >= least).nonzero().flatten()
@@ -48,6 +48,12 @@ def predicted_labels(
             "making categories of the performer's predictions",
             f"no class is predicted for {least} training images (the most frequent: {int(count.max())})",
             "lower --fit.min_category_images or give more images",
+        )
+    if class_names is not None and int(kept[-1]) >= len(class_names):
+        raise SettingsError(
+            "naming the performer's classes",
+            f"{len(class_names)} class names, but class {int(kept[-1])} (counted from 0) is predicted",
+            "give --performer.class_names a file with one line for each of the network's scores",
         )
     names = [class_names[int(c)] if class_names else f"class {int(c)}" for c in kept]
     owners = torch.tensor([True] * len(kept) + [False])
