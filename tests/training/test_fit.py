@@ -46,11 +46,13 @@ def test_the_record_is_of_its_step() -> None:
     rows = learner._batch()
     features = learner.store.rows(rows)
     outputs = learner.explainer.train()(features.tap, learner.labels.category[rows] >= 0).outputs
-    loss = reconstruction_loss(outputs, features.targets, learner.scales)
-    fvu = [(u - v).square().sum() / (v - v.mean(0)).square().sum() for u, v in zip(outputs, features.targets)]
+    loss = reconstruction_loss(outputs, features.targets, learner.scales).detach()
+    fvu = [
+        (u - v).square().sum() / (v - v.mean(0)).square().sum() for u, v in zip(outputs, features.targets, strict=True)
+    ]
     record = next(iter(toy_learner(filter_loss="none", ordinary_dropout=0.0)))
     assert record.loss == pytest.approx(float(loss) + 0.5 * math.log(2), rel=1e-5)
-    assert record.fvu == pytest.approx([float(f) for f in fvu], rel=1e-5)
+    assert record.fvu == pytest.approx([float(f.detach()) for f in fvu], rel=1e-5)
 
 
 def test_every_epoch_shows_every_image_once_in_another_order() -> None:
@@ -129,20 +131,19 @@ def test_filters_without_a_category_are_not_pushed() -> None:
 
 @pytest.mark.parametrize("rule", ["none", "paper", "released", "robust"])
 def test_every_rule_trains(rule: str) -> None:
-    records = list(toy_learner(filter_loss=rule, epochs=8))
+    records = list(toy_learner(filter_loss=rule))
     assert all(math.isfinite(r.loss) for r in records)
     assert sum(r.loss for r in records[-5:]) < sum(r.loss for r in records[:5])
     assert (records[-1].filter_share > 0) is (rule != "none")
 
 
-@pytest.mark.parametrize("rule", ["paper", "released", "robust"])
-def test_the_rules_differ_from_each_other_and_from_none(rule: str) -> None:
-    def second(name: str) -> Tensor:
-        learner = toy_learner(filter_loss=name, epochs=1)
-        list(learner)
-        return learner.explainer.interpretable.conv_interp_2.weight
-
-    assert all(not torch.equal(second(rule), second(n)) for n in ("none", "paper", "released", "robust") if n != rule)
+def test_the_rules_differ_from_each_other_and_from_none() -> None:
+    found = set()
+    for rule in ("none", "paper", "released", "robust"):
+        learner = toy_learner(filter_loss=rule)
+        next(iter(learner))
+        found.add(tuple(learner.explainer.interpretable.conv_interp_2.weight.flatten().tolist()))
+    assert len(found) == 4
 
 
 def test_the_papers_preset_trains() -> None:
@@ -178,19 +179,18 @@ def test_the_same_seed_learns_the_same_bytes_and_another_seed_others() -> None:
     )
 
 
-@pytest.mark.parametrize("rule", ["robust", "released"])
-def test_learning_taken_up_at_any_step_ends_in_the_same_bytes(tmp_path: Any, rule: str) -> None:
-    whole = toy_learner(filter_loss=rule)
+def test_learning_taken_up_at_any_step_ends_in_the_same_bytes(tmp_path: Any) -> None:
+    whole = toy_learner()
     expected = [r._replace(images_per_second=0) for r in whole]
     file = tmp_path / "state.safetensors"
     for step in (1, 7, 13):
-        first = toy_learner(filter_loss=rule)
+        first = toy_learner()
         steps = iter(first)
         for _ in range(step):
             next(steps)
         save_file(first.state(), file)
         next(steps)
-        second = toy_learner(filter_loss=rule)
+        second = toy_learner()
         second.restore(load_file(file))
         assert second.step == step
         assert [r._replace(images_per_second=0) for r in second] == expected[step:]
