@@ -1,8 +1,8 @@
 """What each choice of the recipe is worth, on drawn creatures: the numbers behind the decision records.
 
-Command:   python benchmarks/ablations.py [--only NAME ...] [--seeds 1]
-Expected:  about a minute a row on two cores.
-Last result: docs/results.md, "Ablations on drawn creatures".
+Command:   python benchmarks/ablations.py [--only NAME ...] [--seeds 1] [--keep]
+Expected:  about a minute a row and seed on two cores.
+Last result: docs/results.md, "Ablations on drawn creatures"; `--keep` keeps the rows for benchmarks/figures.py.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from figures import KEPT, keep, kept
 from rich.console import Console
 
 from partscope import DataSettings, Job, fit, resolve
@@ -22,6 +23,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     "alpha_running": {"explainer": {"magnitude": "running"}},
     "no_decoder_scale": {"explainer": {"decoder_scale": False}},
     "start_he": {"explainer": {"start": "he"}},
+    "targets_relu": {"performer": {"targets": ("relu6", "relu7")}},
     "no_masks": {"explainer": {"masks": False}},
     "no_ordinary_dropout": {"fit": {"ordinary_dropout": 0.0}},
     "filter_none": {"fit": {"filter_loss": "none"}},
@@ -43,6 +45,7 @@ def job_of(changes: dict[str, dict[str, Any]], seed: int, data_seed: int) -> Job
     job = resolve(
         replace(
             job,
+            performer=replace(job.performer, **changes.get("performer", {})),
             explainer=replace(job.explainer, **changes.get("explainer", {})),
             fit=replace(job.fit, seed=seed, **changes.get("fit", {})),
         )
@@ -56,16 +59,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(ROWS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--data-seed", type=int, default=0, help="other drawings: settings are chosen on seed 5")
+    parser.add_argument("--keep", action="store_true", help="keep the rows beside those of other settings")
     options = parser.parse_args()
     console = Console(stderr=True)
-    print(
-        "| setting | seed | instability (top conv) | spread, px (landmarks) | p "
-        "| FVU | FVU parts only | error (performer) |"
-    )
+    print("| setting | seed | instability | spread, px | p | FVU | FVU, parts only | error, % |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
-        shared = Path(folder) / "features"
         for name in options.only:
+            shared = Path(folder) / ("features" + "".join(ROWS[name].get("performer", {}).get("targets", ())))
+            runs = []
             for seed in range(options.seeds):
                 out = Path(folder) / "run"
                 out.mkdir()
@@ -74,30 +76,31 @@ def main() -> None:
                 with console.status(f"{name}, seed {seed}"):
                     for _ in fit(job_of(ROWS[name], seed, options.data_seed), out):
                         pass
-                found = json.loads((out / "diagnosis.json").read_text())
+                runs.append(measures(json.loads((out / "diagnosis.json").read_text())))
                 (out / "features").rename(shared)
                 shutil.rmtree(out)
-                print(f"| {name} | {seed} | {row(found)} |", flush=True)
+                print(f"| {name} | {seed} | " + " | ".join(f"{v:.4g}" for v in list(runs[-1].values())[:6]) + " |")
+            if options.keep:
+                before = kept("ablations")["rows"] if (KEPT / "ablations.json").exists() else {}
+                rows = {**before, name: runs}
+                keep("ablations", "python benchmarks/ablations.py --keep", {"rows": rows})
 
 
-def row(found: dict[str, Any]) -> str:
-    """One line of the table."""
-    released, diversity, fidelity = (
-        found["location_instability"]["released"],
-        found["diversity"],
-        found["fidelity"],
-    )
+def measures(found: dict[str, Any]) -> dict[str, float]:
+    """The numbers of one row: six of the explainer, then what they are read beside."""
+    released, diversity, fidelity = found["location_instability"]["released"], found["diversity"], found["fidelity"]
     diagonal = found["crop"]["diagonal_px"]
-    cells = [
-        f"{released['explainer']['value']:.3f} ({released['top_conv']['value']:.3f})",
-        f"{diversity['explainer']['spread']['value'] * diagonal:.1f} "
-        f"({diversity['landmarks']['spread']['value'] * diagonal:.1f})",
-        f"{found['p']['value']:.2f}",
-        f"{fidelity['full']['fvu'][-1]['value']:.3f}",
-        f"{fidelity['parts_only']['fvu'][-1]['value']:.3f}",
-        f"{fidelity['full']['error']['value'] * 100:.1f} % ({fidelity['performer']['error']['value'] * 100:.1f} %)",
-    ]
-    return " | ".join(cells)
+    return {
+        "instability": released["explainer"]["value"],
+        "spread": diversity["explainer"]["spread"]["value"] * diagonal,
+        "p": found["p"]["value"],
+        "fvu": fidelity["full"]["fvu"][-1]["value"],
+        "fvu_parts_only": fidelity["parts_only"]["fvu"][-1]["value"],
+        "error": fidelity["full"]["error"]["value"] * 100,
+        "top_conv": released["top_conv"]["value"],
+        "landmarks": diversity["landmarks"]["spread"]["value"] * diagonal,
+        "performer_error": fidelity["performer"]["error"]["value"] * 100,
+    }
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Cost of an explainer's training step against a bare network of the same convs and decoder, in one run.
 
-Command:   python benchmarks/speed/fit_step.py [alexnet vgg16 resnet50] [--batch 16] [--steps 5]
+Command:   python benchmarks/speed/fit_step.py [alexnet vgg16 resnet50] [--batch 16] [--steps 5] [--keep]
 Expected:  about 5 minutes on two cores. Weights are random: they do not change the cost.
-Last result: docs/results.md, "Step cost".
+Last result: docs/results.md, "Step cost"; `--keep` keeps the rows for benchmarks/figures.py.
 """
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torchvision
@@ -18,6 +20,9 @@ from partscope.performers import Features, Performer
 from partscope.performers.catalogue import CATALOGUE
 from partscope.settings import ExplainerSettings, FitSettings
 from partscope.training import FeatureStore, Labels, Learner, build_explainer, start_magnitudes, survey
+
+sys.path.append(str(Path(__file__).parents[1]))
+from figures import keep
 
 
 def make_store(performer: Performer, rows: int) -> FeatureStore:
@@ -59,9 +64,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=["alexnet", "vgg16", "resnet50"])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}")
     print("| network | bare, ms | tracks and norm | + masks | + filter loss (whole step) |\n|---|--:|--:|--:|--:|")
+    rows: dict[str, dict[str, float]] = {}
     for name in options.names:
         row = CATALOGUE[name]
         module = torchvision.models.get_model(name, weights=None)
@@ -93,7 +100,11 @@ def main() -> None:
                     timings.setdefault(variant, []).append(time.perf_counter() - started)
         middle = {variant: statistics.median(t) for variant, t in timings.items()}
         shares = " | ".join(f"{middle[v] / middle['bare']:.2f}x" for v in ("tracks", "masks", "whole"))
+        rows[name] = middle
         print(f"| {name} | {middle['bare'] * 1000:.0f} | {shares} |", flush=True)
+    if options.keep:
+        about = {"torch": torch.__version__, "threads": torch.get_num_threads(), "batch": options.batch}
+        keep("step_cost", "python benchmarks/speed/fit_step.py --keep", {**about, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a run folder holds, read back and checked: settings, explainer, provenance, log."""
 
 import json
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -72,6 +73,16 @@ class Clock:
         now = time.perf_counter()
         self.laps[name] = round(now - self._last, 1)
         self._last = now
+
+
+def peak_memory() -> float | None:
+    """The most memory that this process has held so far, in GiB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30, 2)
 
 
 def keep_settings(job: Job, folder: Path) -> None:

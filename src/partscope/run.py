@@ -25,6 +25,7 @@ from partscope.folder import (
     cut_log,
     keep_settings,
     load_explainer,
+    peak_memory,
     read_job,
     read_run,
 )
@@ -322,6 +323,7 @@ def _diagnose(
             "weights_digest": run["digests"]["weights"],
             "data_digest": digest,
             "preset": job.fit.preset,
+            "peak_memory_gib": peak_memory(),
             "seconds": {**run["seconds"], **{k: v for k, v in clock.laps.items() if k != "loading"}},
         },
     }

@@ -51,7 +51,7 @@ def test_the_record_is_of_its_step() -> None:
         (u - v).square().sum() / (v - v.mean(0)).square().sum() for u, v in zip(outputs, features.targets, strict=True)
     ]
     record = next(iter(toy_learner(filter_loss="none", ordinary_dropout=0.0)))
-    assert record.loss == pytest.approx(float(loss) + 0.5 * math.log(2), rel=1e-5)
+    assert record.loss == pytest.approx(float(loss) + learner.settings.eta * math.log(2), rel=1e-5)
     assert record.fvu == pytest.approx([float(f.detach()) for f in fvu], rel=1e-5)
 
 

@@ -1,0 +1,247 @@
+"""Writes every measured figure into the docs, from what the benchmarks kept in `benchmarks/figures/*.json`.
+
+Command:   python benchmarks/figures.py [--check]
+Expected:  at once.
+
+A page quotes a figure as ``<!--f:KEY-->.012<!--/f-->`` and a table as ``<!--table:KEY-->`` ... ``<!--/table-->``; both
+are invisible marks around what this script writes. With ``--check`` nothing is written, and pages that differ from what
+was measured are named (exit code 1).
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+KEPT = Path(__file__).parent / "figures"
+
+FIGURE = re.compile(r"<!--f:([\w.\-/]+)-->(.*?)<!--/f-->", re.S)
+TABLE = re.compile(r"<!--table:([\w.\-/]+)-->\n(.*?)<!--/table-->", re.S)
+
+
+def keep(name: str, command: str, content: dict[str, Any]) -> None:
+    """Keeps what a benchmark measured, with the command that measures it again."""
+    KEPT.mkdir(exist_ok=True)
+    text = json.dumps({"command": command, **content}, indent=1, sort_keys=True) + "\n"
+    (KEPT / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def kept(name: str) -> dict[str, Any]:
+    """What a benchmark kept."""
+    content: dict[str, Any] = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def plain(value: float, digits: int) -> str:
+    """A number as the docs write it: no zero before the point.
+
+    >>> plain(0.0123, 3), plain(-0.5, 1), plain(12.34, 1)
+    ('.012', '-.5', '12.3')
+    """
+    text = f"{value:.{digits}f}"
+    return re.sub(r"^(-?)0\.", r"\1.", text)
+
+
+def shown(number: dict[str, Any] | None, digits: int = 3, scale: float = 1.0) -> str:
+    """A number with its interval and count, or a dash."""
+    if number is None or number["value"] is None:
+        return "–"
+    value = plain(number["value"] * scale, digits)
+    if number["low"] is None or number["high"] is None:
+        return f"{value} (n {number['n']})"
+    return f"{value} ({plain(number['low'] * scale, digits)} to {plain(number['high'] * scale, digits)}; n {number['n']})"
+
+
+# ---- ablations on drawn creatures
+
+DIGITS = {"instability": 3, "spread": 1, "p": 2, "fvu": 3, "fvu_parts_only": 3, "error": 1}
+
+
+def seeds_of(setting: str, metric: str) -> list[float]:
+    """A metric of one row of the ablations, a value a seed."""
+    return [run[metric] for run in kept("ablations")["rows"][setting]]
+
+
+def ablation(setting: str, metric: str) -> str:
+    """Mean over seeds, and half the range where there are several."""
+    values, digits = seeds_of(setting, metric), DIGITS[metric]
+    text = plain(statistics.mean(values), digits)
+    return text if len(values) == 1 else f"{text} ± {plain((max(values) - min(values)) / 2, digits)}"
+
+
+def ablation_table() -> str:
+    """One row a setting."""
+    rows = kept("ablations")["rows"]
+    lines = [
+        "| setting | seeds | location instability | spread, px | p | FVU | FVU, parts only | error, % |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for setting, runs in rows.items():
+        cells = " | ".join(ablation(setting, metric) for metric in DIGITS)
+        lines.append(f"| `{setting}` | {len(runs)} | {cells} |")
+    one = rows["default"][0]
+    lines.append(
+        f"| *the performer, the true parts* | | {plain(one['top_conv'], 3)} (top conv) | "
+        f"{plain(one['landmarks'], 1)} (true parts) | | | | {plain(one['performer_error'], 1)} |"
+    )
+    return "\n".join(lines)
+
+
+# ---- runs
+
+
+def run_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of every headline number of a diagnosis."""
+    fidelity, diagonal = found["fidelity"], found["crop"]["diagonal_px"]
+    measure = fidelity["measure"]
+    result = [("p", shown(found["p"]))]
+    if "performer" in fidelity:
+        result.append(("error of the performer, %", shown(fidelity["performer"]["error"], 2, 100)))
+    for variant in ("full", "parts_only", "ordinary_only"):
+        label = {"full": "rebuilt", "parts_only": "parts only", "ordinary_only": "ordinary only"}[variant]
+        result.append((f"{measure}, {label}, %", shown(fidelity[variant][measure], 2, 100)))
+        for target, fvu in zip(fidelity["targets"], fidelity[variant]["fvu"], strict=True):
+            result.append((f"FVU of {target}, {label}", shown(fvu)))
+        result.append((f"KL of the scores, {label}, nats", shown(fidelity[variant]["kl"])))
+    for protocol in ("released", "all"):
+        for name, number in found.get("location_instability", {}).get(protocol, {}).items():
+            result.append((f"location instability, {protocol}, {name.replace('_', ' ')}", shown(number, 4)))
+    for layer in ("explainer", "top_conv", "landmarks"):
+        for key, number in found["diversity"].get(layer, {}).items():
+            scale, unit = (diagonal, ", px") if key == "spread" else (1.0, "")
+            result.append((f"{key.replace('_', ' ')}, {layer.replace('_', ' ')}{unit}", shown(number, 1, scale)))
+    fits = found["best_landmark_r2"]
+    if fits["n"]:
+        result.append(("R² with the nearest landmark, mean of filters", f"{plain(fits['mean'], 3)} (n {fits['n']})"))
+    counts = found["counts"]
+    images = (counts[k] for k in ("train_images", "test_objects", "test_negatives"))
+    result.append(("images: training / test objects / test negatives", " / ".join(map(str, images))))
+    filters = (counts[k] for k in ("filters", "dead_filters", "left_out_filters"))
+    result.append(("filters / dead / left out", " / ".join(map(str, filters))))
+    seconds = found["provenance"]["seconds"]
+    result.append(("seconds", ", ".join(f"{k} {v:.0f}" for k, v in seconds.items())))
+    return result
+
+
+def run_table(*names: str) -> Callable[[], str]:
+    """A table with a column a run."""
+
+    def write() -> str:
+        tables = [dict(run_rows(kept(f"run_{name}"))) for name in names]
+        labels = dict.fromkeys(label for table in tables for label in table)
+        lines = ["| | " + " | ".join(f"`{name}`" for name in names) + " |", "|---|" + "---|" * len(names)]
+        lines += [f"| {label} | " + " | ".join(table.get(label, "–") for table in tables) + " |" for label in labels]
+        return "\n".join(lines)
+
+    return write
+
+
+def run_value(found: Any, path: str) -> Any:
+    """A value of a run's diagnosis by its dotted path."""
+    for key in path.split("."):
+        found = found[int(key)] if isinstance(found, list) else found[key]
+    return found
+
+
+# ---- step cost, start-up
+
+
+def step_table() -> str:
+    """One row a network."""
+    lines = [
+        "| network | bare, ms | tracks and norm | + masks | + filter loss (whole step) |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, row in kept("step_cost")["rows"].items():
+        ratios = " | ".join(f"{row[v] / row['bare']:.2f} x" for v in ("tracks", "masks", "whole"))
+        lines.append(f"| `{name}` | {row['bare'] * 1000:.0f} | {ratios} |")
+    return "\n".join(lines)
+
+
+def startup_table() -> str:
+    """One row a command."""
+    return "\n".join(
+        ["| | seconds, median of 5 |", "|---|--:|"]
+        + [f"| {label} | {seconds:.2f} |" for label, seconds in kept("startup")["rows"].items()]
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "ablations": ablation_table,
+    "demo": run_table("demo"),
+    "alexnet_cub": run_table("alexnet_cub"),
+    "squeezenet_voc": run_table("squeezenet_voc"),
+    "step_cost": step_table,
+    "startup": startup_table,
+}
+
+
+def figure(key: str) -> str:
+    """The text of one figure.
+
+    ``creatures.METRIC.SETTING`` is a cell of the ablations; ``RUN/DIGITS[/SCALE]/PATH`` a value of a run's diagnosis
+    (scale `px`: times the crop's diagonal); ``RUN/NAME...`` something derived from it, see `derived`.
+    """
+    if key.startswith("creatures."):
+        _, metric, setting = key.split(".", 2)
+        text = ablation(setting, metric)
+        return f"{text} %" if metric == "error" else text
+    name, *steps = key.split("/")
+    found = kept(f"run_{name}")
+    if not steps[0].isdigit():
+        return derived(found, steps)
+    digits, *scale, path = steps
+    value = run_value(found, path)
+    number = value["value"] if isinstance(value, dict) else value
+    factor = found["crop"]["diagonal_px"] if scale == ["px"] else float(scale[0]) if scale else 1.0
+    return plain(number * factor, int(digits))
+
+
+def derived(found: dict[str, Any], steps: list[str]) -> str:
+    """A ratio to the yardstick, or the rise of the error in points."""
+    released, diversity, fidelity = found["location_instability"]["released"], found["diversity"], found["fidelity"]
+    if steps == ["ratio", "instability"]:
+        return plain(released["explainer"]["value"] / released["top_conv"]["value"], 2)
+    if steps == ["ratio", "spread"]:
+        return plain(diversity["explainer"]["spread"]["value"] / diversity["landmarks"]["spread"]["value"], 2)
+    if steps == ["rise"]:
+        return plain(100 * (fidelity["full"]["error"]["value"] - fidelity["performer"]["error"]["value"]), 1)
+    raise KeyError("/".join(steps))
+
+
+def written(text: str) -> str:
+    """A page with every figure as it was measured."""
+    text = FIGURE.sub(lambda m: f"<!--f:{m[1]}-->{figure(m[1])}<!--/f-->", text)
+    return TABLE.sub(lambda m: f"<!--table:{m[1]}-->\n{TABLES[m[1]]()}\n<!--/table-->", text)
+
+
+def pages() -> list[Path]:
+    """Pages that may quote figures."""
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def outdated() -> list[Path]:
+    """Pages that do not say what was measured."""
+    return [page for page in pages() if written(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+
+
+def main() -> None:
+    """Writes the pages, or names those that are out of date."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
+    check = parser.parse_args().check
+    for page in outdated():
+        print(("out of date: " if check else "written: ") + page.relative_to(ROOT).as_posix())
+        if not check:
+            page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
+    if check and outdated():
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
