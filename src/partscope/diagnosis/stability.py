@@ -116,7 +116,7 @@ def nulls(
         truth: the landmarks.
         category: category of each image.
         filters_of: the explainer's filters per category.
-        grid: image points of all units.
+        grid: image points of all units; the best fixed point is one of them or the crop's centre.
         size: height and width of the crop, pixels.
         top: as for :func:`instability`.
         counts: bootstrap multiplicities.
@@ -124,23 +124,22 @@ def nulls(
     images_of = torch.stack([truth.present[category == c].sum(0) for c in range(len(filters_of))])
     filters_of = filters_of * (images_of >= 2).any(1)
     shares = (filters_of / filters_of.sum().clamp(min=1)).double()
+    centre = torch.tensor([[(size[0] - 1) / 2, (size[1] - 1) / 2]])
     nothing = torch.tensor(torch.nan if int(filters_of.sum()) == 0 else 0.0)
     totals = dict.fromkeys(("null_center", "null_random", "null_best_fixed"), (nothing, nothing))
     for c in filters_of.nonzero().flatten().tolist():
         rows = (category == c).nonzero().flatten()
         shown = images_of[c] >= 2
         landmarks, present = truth.landmarks[rows][:, shown], truth.present[rows][:, shown]
-        for name, null in (
-            ("null_center", None),
-            ("null_random", null_random),
-            ("null_best_fixed", null_best_fixed),
+        for name, null, points in (
+            ("null_center", null_center, ()),
+            ("null_random", null_random, (grid,)),
+            ("null_best_fixed", null_best_fixed, (torch.cat([grid, centre]),)),
         ):
 
-            def of(count: Tensor | None, null: Any = null, seen: Any = (landmarks, present)) -> Tensor:
+            def of(count: Tensor | None, null: Any = null, seen: Any = (landmarks, present, *points)) -> Tensor:
                 generator = torch.Generator().manual_seed(0)
-                if null is None:
-                    return null_center(*seen, size=size, generator=generator, top=top, count=count)
-                found: Tensor = null(*seen, grid, size=size, generator=generator, top=top, count=count)
+                found: Tensor = null(*seen, size=size, generator=generator, top=top, count=count)
                 return found
 
             value, replicates = totals[name]
