@@ -195,3 +195,10 @@ def test_tables_are_read_without_their_heads() -> None:
         ["c", "`d", "e`"],
         ["h", "i"],
     ]
+
+
+def test_the_pages_say_what_was_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, docs.ROOT / "benchmarks" / "figures.py", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
