@@ -70,6 +70,9 @@ def location_deviation(
         delta = points[:, part, None].double() - landmarks[:, None].double()
         distance = torch.linalg.vector_norm(delta, dim=-1).flatten(1).T
         eligible = (valid[:, part, None] & present[:, None]).flatten(1).T
+        if top is None:
+            parts.append(_whole_deviation(distance, eligible, repeats))
+            continue
         rank = scores[:, part, None].expand(-1, -1, n_landmarks).flatten(1).T
         rank = rank.masked_fill(~eligible, -math.inf)
         order = rank.argsort(dim=-1, descending=True, stable=True)
@@ -78,23 +81,30 @@ def location_deviation(
     return (deviation / diagonal).reshape(*lead, n_filters, n_landmarks)
 
 
+def _mean(distance: Tensor, eligible: Tensor) -> Tensor:
+    return (distance.where(eligible, 0).sum(1) / eligible.sum(1).clamp(min=1))[:, None]
+
+
+def _whole_deviation(distance: Tensor, eligible: Tensor, repeats: Tensor) -> Tensor:
+    d = (distance - _mean(distance, eligible)).where(eligible, 0)
+    return weighted_deviation(repeats @ eligible.T.double(), repeats @ d.T, repeats @ d.square().T)
+
+
 def _top_deviation(
-    distance: Tensor, eligible: Tensor, order: Tensor, repeats: Tensor, top: int | None, depth: int
+    distance: Tensor, eligible: Tensor, order: Tensor, repeats: Tensor, top: int, depth: int
 ) -> Tensor:
     n_images = distance.shape[1]
     n_eligible = eligible.sum(1)
-    limit = math.inf if top is None else top
     while True:
         index = order[:, :depth]
         shown = eligible.gather(1, index)
         times = repeats[:, index] * shown
         total = times.cumsum(-1)
-        if depth >= n_images or bool(((total[..., -1] >= limit) | (n_eligible <= depth)).all()):
+        if depth >= n_images or bool(((total[..., -1] >= top) | (n_eligible <= depth)).all()):
             break
         depth = min(n_images, 2 * depth)
-    taken = torch.minimum(times, (limit - total + times).clamp(min=0))
-    centre = (distance.where(eligible, 0).sum(1) / n_eligible.clamp(min=1))[:, None]
-    d = (distance.gather(1, index) - centre).where(shown, 0)
+    taken = torch.minimum(times, (top - total + times).clamp(min=0))
+    d = (distance.gather(1, index) - _mean(distance, eligible)).where(shown, 0)
     return weighted_deviation(
         taken.sum(-1),
         torch.einsum("bgi,gi->bg", taken, d),
