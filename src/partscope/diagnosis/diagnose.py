@@ -171,9 +171,8 @@ def _diversity(
         spread = landmark_spread(truth.landmarks, truth.present) / diagonal
         landmarks = mean_number(spread.where(owned, torch.nan), counts, least=0.0)
         result["landmarks"] = {"spread": landmarks.as_json()}
-        yardstick = landmarks.value
-    own = found["explainer"]["spread"].value
-    result["collapsed"] = not (math.isfinite(own) and own >= COLLAPSE * yardstick)
+        yardstick = landmarks.value if landmarks.value > 0 else yardstick  # one landmark an image has no spread
+    result["collapsed"] = found["explainer"]["spread"].value < COLLAPSE * yardstick  # nan: nothing to call collapsed
     return result
 
 
@@ -248,9 +247,12 @@ def _categories(subject: Subject, mine: Assignment) -> list[dict[str, Any]]:
 def _warnings(content: dict[str, Any]) -> list[str]:
     said = []
     if content["diversity"]["collapsed"]:
-        own = content["diversity"]["explainer"]["spread"]["value"]
-        beside = content["diversity"].get("landmarks", content["diversity"]["top_conv"])["spread"]["value"]
-        whose = "the landmarks'" if "landmarks" in content["diversity"] else "the performer's top conv layer's"
+        spread = {
+            layer: found["spread"]["value"] for layer, found in content["diversity"].items() if layer != "collapsed"
+        }
+        own, landmarks = spread["explainer"], spread.get("landmarks")
+        beside = landmarks or spread["top_conv"]
+        whose = "the landmarks'" if landmarks else "the performer's top conv layer's"
         said.append(
             f"The filters have collapsed onto one place: their part locations spread over {_percent(own)} of the "
             f"crop's diagonal, {whose} over {_percent(beside)}. A low location instability then means nothing."
@@ -269,8 +271,8 @@ def _warnings(content: dict[str, Any]) -> list[str]:
     return said
 
 
-def _percent(value: float | None) -> str:
-    return "an unknown share" if value is None else f"{100 * value:.1f} %"
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
 
 
 def _finite(value: Tensor) -> float | None:
