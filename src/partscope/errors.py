@@ -11,6 +11,7 @@ class PartscopeError(Exception):
     """
 
     def __init__(self, doing: str, got: str, todo: str) -> None:
+        doing, got, todo = (" ".join(line.strip() for line in text.splitlines()) for text in (doing, got, todo))
         super().__init__(f"while {doing}\n  got: {got}\n  do:  {todo}")
         self.doing = doing
         self.got = got

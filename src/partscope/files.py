@@ -24,6 +24,8 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{path.name}.*.tmp"):  # by a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
@@ -32,11 +34,12 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except Exception as error:
+    except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) or "No space left" in str(error):
+        # safetensors tells the system's errors in its own class, as "I/O error: ... (os error 28)".
+        if isinstance(error, OSError) or (isinstance(error, Exception) and "(os error " in str(error)):
             raise _cannot_write(path, error) from error
         raise
 
@@ -54,7 +57,7 @@ def append_line(path: Path, line: str) -> None:
         raise _cannot_write(path, error) from error
 
 
-def _cannot_write(path: Path, error: Exception) -> RunError:
+def _cannot_write(path: Path, error: BaseException) -> RunError:
     return RunError(
         f"writing '{path}'",
         str(error),

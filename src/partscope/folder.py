@@ -33,7 +33,9 @@ def read_job(folder: Path) -> Job:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(doing, "it has no config.yaml", "give a folder made by `partscope fit --out`") from None
+        raise RunError(
+            doing, "it has no config.yaml", "restore it, or give a folder made by `partscope fit --out`"
+        ) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RunError(doing, f"config.yaml cannot be read: {error}", "restore the file or fit again") from error
     return resolve(job_from_dict(content))
@@ -93,8 +95,7 @@ def keep_settings(job: Job, folder: Path) -> None:
     """
     text = yaml.safe_dump(json.loads(json.dumps(asdict(job))), sort_keys=False)
     file = folder / "config.yaml"
-    begun = any((folder / name).exists() for name in ("run.json", "performer.safetensors"))
-    if not (file.exists() and begun):
+    if not any((folder / name).exists() for name in ("run.json", "performer.safetensors", "training.safetensors")):
         write_text(file, text)
         return
     there, here = asdict(read_job(folder)), asdict(job)
@@ -102,7 +103,9 @@ def keep_settings(job: Job, folder: Path) -> None:
         f"{group}.{key} is {there[group][key]!r} there and {here[group][key]!r} here"
         for group in here
         for key in here[group]
-        if there[group][key] != here[group][key] and (group, key) not in (("data", "root"), ("performer", "weights"))
+        if there[group][key] != here[group][key]
+        and group != "cache"
+        and (group, key) not in (("data", "root"), ("performer", "weights"))
     ]
     if other:
         raise RunError(
@@ -130,10 +133,20 @@ def read_run(folder: Path, doing: str) -> dict[str, Any]:
 
 
 def check_run(folder: Path, run: dict[str, Any]) -> None:
-    """Writes ``run.json`` into a new folder; in one that has it, checks the digests."""
+    """Writes ``run.json`` into a new folder; in one that has it, checks the digests.
+
+    Raises:
+        RunError: it is damaged, tells of other weights or images, or is gone where learning has begun.
+    """
     file = folder / "run.json"
     if file.exists():
         check_digests(folder, read_run(folder, "resuming"), run["digests"])
+    elif (folder / "training.safetensors").exists():
+        raise RunError(
+            f"resuming the run '{folder}'",
+            "it has no run.json, so nothing says which weights and images it learned from",
+            "restore run.json, or delete training.safetensors to learn from the start",
+        )
     else:
         write_json(file, {**run, "seconds": {}})
 

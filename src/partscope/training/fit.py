@@ -111,7 +111,11 @@ class Learner:
         return {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Takes up from a saved :meth:`state`."""
+        """Takes up from a saved :meth:`state`.
+
+        Raises:
+            KeyError, RuntimeError, ValueError: it is not a state of this learner.
+        """
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
@@ -123,6 +127,14 @@ class Learner:
         for key, value in part("optimiser.").items():
             number, name = key.split(".", 1)
             slots.setdefault(int(number), {})[name] = value
+        weights = [w for group in self.optimiser.param_groups for w in group["params"]]
+        for number, held in slots.items():
+            if any(v.shape not in ((), weights[number].shape) for v in held.values()):
+                raise ValueError(f"optimiser.{number} has another shape than its weights")
+        if not all(bool(torch.isfinite(v).all()) for v in state.values()):
+            raise ValueError("it holds values that are not finite")
+        if not 0 <= int(state["step"]) <= self.steps:
+            raise ValueError(f"step {int(state['step'])} of {self.steps}")
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.step = int(state["step"])
 
