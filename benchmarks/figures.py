@@ -54,7 +54,9 @@ def shown(number: dict[str, Any] | None, digits: int = 3, scale: float = 1.0) ->
     value = plain(number["value"] * scale, digits)
     if number["low"] is None or number["high"] is None:
         return f"{value} (n {number['n']})"
-    return f"{value} ({plain(number['low'] * scale, digits)} to {plain(number['high'] * scale, digits)}; n {number['n']})"
+    return (
+        f"{value} ({plain(number['low'] * scale, digits)} to {plain(number['high'] * scale, digits)}; n {number['n']})"
+    )
 
 
 # ---- ablations on drawn creatures

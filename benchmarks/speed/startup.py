@@ -19,6 +19,7 @@ COMMANDS = {
     "`partscope --help`": ["-m", "partscope", "--help"],
     "`partscope fit --help`": ["-m", "partscope", "fit", "--help"],
     "`import torch, torchvision`": ["-c", "import torch, torchvision"],
+    "`import torch, torchvision, partscope`": ["-c", "import torch, torchvision, partscope"],
     "`import torch, torchvision, partscope`, every public name": [
         "-c",
         "import torch, torchvision, partscope; [getattr(partscope, name) for name in partscope.__all__]",

@@ -54,7 +54,7 @@ def load_explainer(folder: Path, performer: Performer, tap: Tensor, job: Job) ->
         explainer.load_state_dict(load_file(file))
     except FileNotFoundError:
         raise RunError(doing, "there is none", "run `partscope fit` on this folder to its end first") from None
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, OSError) as error:
         raise RunError(
             doing, str(error).splitlines()[-1].strip(), "fit again: the file is damaged or foreign"
         ) from error
@@ -126,6 +126,7 @@ def read_run(folder: Path, doing: str) -> dict[str, Any]:
     kinds = {"partscope": str, "torch": str, "categories": list, "category_images": list, "train_images": int}
     sound = all(isinstance(run.get(key), kind) for key, kind in kinds.items())
     sound = sound and isinstance(run.get("classes"), list | None) and isinstance(run.get("seconds"), dict)
+    sound = sound and len(run["categories"]) == len(run["category_images"])
     digests = run.get("digests")
     if not (sound and isinstance(digests, dict) and {"weights", "train", "test"} <= digests.keys()):
         raise RunError(doing, f"'{folder / 'run.json'}' is damaged", "restore the file or fit again")

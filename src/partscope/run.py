@@ -74,7 +74,8 @@ def fit(
 ) -> Generator[Event, None, Path]:
     """Runs a whole job in a folder: features, explainer, diagnosis, report; resumes what is there.
 
-    Stop it by leaving the loop: the state is saved, and the same call goes on from there.
+    Stop it by leaving the loop and closing the generator (which happens by itself when nothing refers to it): the
+    state is saved, and the same call goes on from there.
 
     Args:
         job: every setting.
@@ -318,8 +319,9 @@ def _diagnose(
         **found.content,
         "settings": json.loads(json.dumps(asdict(job))),
         "provenance": {
-            "partscope": run["partscope"],
-            "torch": run["torch"],
+            "partscope": __version__,
+            "torch": torch.__version__,
+            "fitted_with": {"partscope": run["partscope"], "torch": run["torch"]},
             "weights_digest": run["digests"]["weights"],
             "data_digest": digest,
             "preset": job.fit.preset,

@@ -85,13 +85,13 @@ class FitSettings:
     """How the explainer is learned."""
 
     preset: Literal["default", "paper"] = "default"
-    """`paper` puts the paper's constants and schedule in place of the settings that you did not set."""
+    """`paper` puts the paper's constants and schedule in place of all settings that are at their defaults."""
     epochs: int = 8
     """Passes over the training images."""
     batch_size: int = 64
     """Images a step."""
     learning_rate: float = 1e-3
-    """Adam's step size for the encoder and the decoder."""
+    """Adam's step size for the encoder."""
     decoder_learning_rate: float = 1e-3
     """Adam's step size for the decoder's layers."""
     p_learning_rate: float = 1e-1

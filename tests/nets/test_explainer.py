@@ -15,7 +15,9 @@ from partscope.nets.start import (
     start_from_identity,
     start_from_pairs,
 )
+from partscope.performers import Performer
 from partscope.settings import ExplainerSettings
+from partscope.training import FeatureStore, build_explainer
 
 
 def explainer(settings: ExplainerSettings | None = None) -> Explainer:
@@ -181,3 +183,26 @@ def test_a_dropped_image_is_rebuilt_without_its_own_ordinary_features() -> None:
     assert torch.equal(out.outputs[1][1:3], plain.outputs[1][1:3])
     torch.testing.assert_close(out.outputs[1][[0, 3]], alone[1][[0, 3]])
     assert not torch.allclose(out.outputs[1][[0, 3]], plain.outputs[1][[0, 3]])
+
+
+def test_a_batch_norm_behind_the_top_conv_layer_is_folded_into_the_start() -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(6)
+    nn.init.uniform_(norm.weight, 0.5, 2.0)
+    nn.init.normal_(norm.bias)
+    norm.running_mean.normal_()  # type: ignore[union-attr]
+    norm.running_var.uniform_(0.2, 3.0)  # type: ignore[union-attr]
+    net = nn.Sequential(
+        *(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.Conv2d(5, 6, 3, padding=1), norm, nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(1), nn.Linear(6 * 64, 8), nn.ReLU(), nn.Linear(8, 7), nn.ReLU(), nn.Linear(7, 2)),
+    )
+    performer = Performer.for_model(net, 16)
+    assert [type(step.module).__name__ for step in performer.top_unit] == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
+    features = performer.features(torch.rand(8, 3, 16, 16))
+    manifest = {"rows": 8, "shard_rows": 8, "targets": ["target0", "target1"]}
+    shard = {"tap": features.tap, "target0": features.targets[0], "target1": features.targets[1]}
+    store = FeatureStore(manifest, [shard])
+    explainer = build_explainer(performer, store, torch.ones(6), ExplainerSettings(), 0)
+    maps = explainer.ordinary.conv_ordin(features.tap).relu()
+    wanted = performer.top_output(features.tap)
+    assert torch.allclose(nn.functional.max_pool2d(maps, 2), wanted, atol=1e-5)  # float32, other order of sums

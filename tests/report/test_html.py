@@ -167,7 +167,7 @@ def test_page_can_be_read_without_seeing_it(make_run: Make) -> None:
 def test_collapse_is_said_in_words(make_run: Make) -> None:
     _, page, _ = render(make_run, collapsed=True)
     assert "Warning: the filters have collapsed" in page.text
-    assert "near-copies of one filter" in page.text
+    assert "Most part filters point at nearly the same place in every image" in page.text
     assert "the filters have collapsed onto one place: spread 0.041 of the diagonal" in page.text
     assert "collapsed" in page.ids
 

@@ -29,7 +29,7 @@ def test_instability_beats_the_performer_but_not_the_centre() -> None:
         (
             0.030,
             "more steadily than the performer’s own channels (0.030 against 0.153), and more steadily "
-            "than any fixed point would.",
+            "than the best fixed point would.",
         ),
         (
             0.154,

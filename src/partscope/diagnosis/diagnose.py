@@ -169,7 +169,8 @@ def _diversity(
     yardstick = found["top_conv"]["spread"].value
     if truth is not None:
         spread = landmark_spread(truth.landmarks, truth.present) / diagonal
-        landmarks = mean_number(spread.where(owned, torch.nan), counts, least=0.0)
+        several = owned & (truth.present.sum(1) > 1)  # one landmark has no spread
+        landmarks = mean_number(spread.where(several, torch.nan), counts, least=0.0)
         result["landmarks"] = {"spread": landmarks.as_json()}
         yardstick = landmarks.value if landmarks.value > 0 else yardstick  # one landmark an image has no spread
     result["collapsed"] = found["explainer"]["spread"].value < COLLAPSE * yardstick  # nan: nothing to call collapsed
@@ -262,6 +263,13 @@ def _warnings(content: dict[str, Any]) -> list[str]:
         said.append(
             f"The part track alone loses {_percent(parts)} of the last target's variance: p says how much "
             "magnitude passes through it, not how much information."
+        )
+    own = content["fidelity"].get("performer", {}).get("error", {}).get("value")
+    named = len(content["categories"]) + int(content["counts"]["test_negatives"] > 0)
+    if own is not None and own >= 1 - 1 / named:
+        said.append(
+            f"The performer's own error is {_percent(own)}, no better than guessing: its scores may stand in another "
+            "order than the categories. Errors and contributions then mean nothing."
         )
     if content["counts"]["test_images"] < 100:
         said.append(f"Only {content['counts']['test_images']} test images: intervals are wide and may be too narrow.")

@@ -11,10 +11,17 @@ from partscope.settings import DiagnoseSettings
 
 
 def choose_filters(found: Diagnosed, settings: DiagnoseSettings) -> list[int]:
-    """The living filters with the largest contributions, largest first."""
-    rank = found.contribution.nan_to_num(-torch.inf).where(~found.assignment.dead, -torch.inf)
+    """The filters with the largest contributions, largest first, of those that are active on enough images."""
+    active = found.assignment.valid.sum(0)
+    shown = (active >= images_shown(found, settings)) & (active > 0)
+    rank = found.contribution.nan_to_num(-torch.inf).where(shown, -torch.inf)
     order = rank.argsort(descending=True, stable=True)[: settings.gallery_filters]
-    return [int(f) for f in order if not bool(found.assignment.dead[f])]
+    return [int(f) for f in order if bool(shown[f])]
+
+
+def images_shown(found: Diagnosed, settings: DiagnoseSettings) -> int:
+    """Images in a filter's row: as many as asked for, or as the filter that is active most often has."""
+    return min(settings.gallery_images, int(found.assignment.valid.sum(0).max()))
 
 
 @torch.no_grad()
@@ -41,7 +48,7 @@ def make_gallery(
     if not filters:
         return _empty(subject, images)
     peaks, valid = found.seen.explainer, found.assignment.valid
-    wanted = min(settings.gallery_images, len(names))
+    wanted = images_shown(found, settings)
     score = peaks.score.where(valid, -torch.inf)
     strongest = {f: score[:, f].argsort(descending=True, stable=True)[:wanted].tolist() for f in filters}
     used = sorted({i for rows in strongest.values() for i in rows})

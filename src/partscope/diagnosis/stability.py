@@ -151,7 +151,8 @@ def nulls(
 
 def diversity(peaks: Peaks, assignment: Assignment, diagonal: float, counts: Int[Tensor, "b n"]) -> dict[str, Number]:
     """How far apart a layer's parts lie within one image, among the filters of the image's category."""
-    spread = peak_spread(peaks.points, assignment.valid) / diagonal
+    several = assignment.valid.sum(1) > 1  # one peak has no spread
+    spread = (peak_spread(peaks.points, assignment.valid) / diagonal).where(several, torch.nan)
     places = effective_locations(peaks.unit, assignment.valid, peaks.units)
     return {
         "spread": mean_number(spread, counts, least=0.0),

@@ -90,9 +90,7 @@ def _whole_deviation(distance: Tensor, eligible: Tensor, repeats: Tensor) -> Ten
     return weighted_deviation(repeats @ eligible.T.double(), repeats @ d.T, repeats @ d.square().T)
 
 
-def _top_deviation(
-    distance: Tensor, eligible: Tensor, order: Tensor, repeats: Tensor, top: int, depth: int
-) -> Tensor:
+def _top_deviation(distance: Tensor, eligible: Tensor, order: Tensor, repeats: Tensor, top: int, depth: int) -> Tensor:
     n_images = distance.shape[1]
     n_eligible = eligible.sum(1)
     while True:

@@ -120,7 +120,10 @@ def read_instability(diagnosis: Diagnosis) -> str:
         return f"{sentence}, but {name} would score {plain(better[name])}: read it together with the spread."
     if diagnosis.get("diversity.collapsed"):
         return f"{sentence}, but the filters have collapsed onto one place, so the number says little."
-    return f"{sentence}, and more steadily than any fixed point would."
+    fixed = constants["the best fixed point"]
+    if fixed.value is not None and not _apart(explainer, fixed):
+        return f"{sentence}, about as steadily as the best fixed point ({plain(fixed.value)})."
+    return f"{sentence}, and more steadily than the best fixed point would."
 
 
 def read_spread(diagnosis: Diagnosis) -> str:
@@ -145,15 +148,14 @@ def read_spread(diagnosis: Diagnosis) -> str:
 def collapse(diagnosis: Diagnosis) -> str:
     """Says what a collapse means for the other numbers."""
     spread = diagnosis.estimate("diversity.explainer.spread").value
-    top = diagnosis.estimate("diversity.top_conv.spread").value
-    figures = (
-        f" (spread {plain(spread)}, against {plain(top)} for the performer’s channels)" if spread is not None else ""
-    )
+    landmarks = diagnosis.estimate("diversity.landmarks.spread").value
+    beside = landmarks or diagnosis.estimate("diversity.top_conv.spread").value
+    whose = "the landmarks" if landmarks else "the performer’s channels"
+    known = spread is not None and beside is not None
+    figures = f" (spread {plain(spread)}, against {plain(beside)} for {whose})" if known else ""
     return (
-        f"Most part filters point at nearly the same place in every image{figures}. They are "
-        "near-copies of one "
-        "filter: a low location instability is then no sign of parts, and p does not say how much the "
-        "parts carry."
+        f"Most part filters point at nearly the same place in every image{figures}. A low "
+        "location instability is then no sign of parts, and p does not say how much the parts carry."
     )
 
 

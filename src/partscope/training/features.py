@@ -194,7 +194,7 @@ def _open_manifest(folder: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
         raise RunError(doing, "'manifest.json' is damaged", todo)
     for shard in manifest["shards"]:
         file = folder / shard["file"]
-        if file.parent != folder or not file.exists():
+        if Path(shard["file"]).name != shard["file"] or not file.is_file():
             raise RunError(doing, f"'{file.name}' is missing", todo)
         try:
             with safe_open(file, framework="pt") as opened:

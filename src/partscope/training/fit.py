@@ -128,9 +128,9 @@ class Learner:
             number, name = key.split(".", 1)
             slots.setdefault(int(number), {})[name] = value
         weights = [w for group in self.optimiser.param_groups for w in group["params"]]
-        for number, held in slots.items():
-            if any(v.shape not in ((), weights[number].shape) for v in held.values()):
-                raise ValueError(f"optimiser.{number} has another shape than its weights")
+        for slot, held in slots.items():
+            if any(v.shape not in ((), weights[slot].shape) for v in held.values()):
+                raise ValueError(f"optimiser.{slot} has another shape than its weights")
         if not all(bool(torch.isfinite(v).all()) for v in state.values()):
             raise ValueError("it holds values that are not finite")
         if not 0 <= int(state["step"]) <= self.steps:

@@ -21,8 +21,8 @@ def given_labels(names: Sequence[str], category: Sequence[int]) -> Labels:
 
 @torch.no_grad()
 def predicted_classes(performer: Performer, store: FeatureStore) -> Int[Tensor, " n"]:
-    """The class that the performer scores highest, from its kept features."""
-    return torch.cat([performer.resume(f, "last").argmax(1).cpu() for _, f in store.batches()])
+    """The answer that the performer gives, from its kept features; see :func:`winner`."""
+    return torch.cat([winner(performer.resume(f, "last")).cpu() for _, f in store.batches()])
 
 
 def predicted_labels(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from partscope.nets import Explainer
 from partscope.nets.start import (
@@ -15,6 +16,7 @@ from partscope.nets.start import (
     start_from_pairs,
 )
 from partscope.performers import Performer
+from partscope.performers.plan import POOL_TYPES
 from partscope.settings import ExplainerSettings
 from partscope.training.features import FeatureStore
 
@@ -110,10 +112,19 @@ def empty_explainer(performer: Performer, tap: Float[Tensor, "n c h w"], setting
     )
 
 
+def _plain_conv(performer: Performer) -> nn.Conv2d | None:
+    """The top unit's convolution with a batch norm behind it folded in; None if more than ReLU and pooling follows."""
+    conv, behind = performer.top_conv, [step.module for step in performer.top_unit[1:]]
+    if conv is not None and behind and isinstance(behind[0], nn.BatchNorm2d):
+        conv, behind = fuse_conv_bn_eval(conv, behind[0]), behind[1:]
+    plain = (nn.ReLU, nn.Identity, *POOL_TYPES)
+    return conv if all(isinstance(module, plain) for module in behind) else None
+
+
 def _start_as_top_unit(
     layer: nn.Conv2d, performer: Performer, tap: Float[Tensor, "n c h w"], generator: torch.Generator
 ) -> None:
-    conv = performer.top_conv
+    conv = _plain_conv(performer)
     if conv is not None and can_copy(conv):
         start_from_conv(layer, conv)
     elif not performer.top_unit:
