@@ -15,8 +15,8 @@ check: format lint types tests docs
 format: ; $(BIN)/ruff format --check src tests benchmarks
 lint:   ; $(BIN)/ruff check src tests benchmarks
 types:  ; $(BIN)/mypy
-tests:  ; $(BIN)/python -m pytest --ignore tests/docs
-docs:   ; $(BIN)/python -m pytest tests/docs
+tests:  ; OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs
+docs:   ; OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/docs
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
