@@ -32,6 +32,8 @@ class DataSettings:
     """Share of images held out by file name where the data set brings no split of its own (0 to 1)."""
     mirror: bool = False
     """Show each training image a second time, mirrored, with left and right landmarks swapped."""
+    on_problem: Literal["refuse", "skip"] = "refuse"
+    """Images or rows that are damaged: `refuse` the data set, or `skip` them, counted in the diagnosis."""
     train_images: int = 2000
     """Creatures: number of training images, a fifth of them without an animal."""
     test_images: int = 500

@@ -10,6 +10,7 @@ from partscope.data.creatures import CreaturePhotos
 from partscope.data.cub200 import read_cub200
 from partscope.data.folder import read_folder, read_negatives
 from partscope.data.photos import FilePhotos, JoinedPhotos, Listing, MirroredPhotos
+from partscope.data.problems import refuse
 from partscope.data.sample import PhotoSet
 from partscope.errors import DataError, SettingsError
 from partscope.settings import DataSettings
@@ -83,6 +84,8 @@ def _drawn(settings: DataSettings, input_size: int, split: Literal["train", "tes
 def _read(settings: DataSettings, input_size: int, split: Literal["train", "test"]) -> PhotoSet:
     root = Path(settings.root or ".") / settings.folder
     listing: Listing = _READERS[settings.kind](root, settings, split)
+    if settings.on_problem == "refuse":
+        refuse(listing.problems, f"listing the {split} images of {str(root)!r}")
     if not listing.photos:
         raise DataError(
             f"listing the {split} images of {str(root)!r}",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from partscope.data.crops import CROP_RULE, PixelBox, cut, mirror, open_rgb, touched_pixels
 from partscope.data.files import file_sha256
+from partscope.data.problems import Problem
 from partscope.data.sample import PhotoSet, Sample, checked_index, digest_of
 from partscope.errors import DataError
 
@@ -37,8 +38,11 @@ class Listing(NamedTuple):
     """What a reader found for one split."""
 
     photos: list[Photo]
+    """Objects without a known fault, in order."""
     categories: tuple[str, ...]
     landmark_names: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    """Faults of both splits' rows and files; what they concern is not among the photos."""
 
 
 @final
@@ -57,6 +61,7 @@ class FilePhotos(PhotoSet):
         self.landmark_names = tuple(listing.landmark_names[k] for k in chosen)
         self.input_size = input_size
         self._chosen = list(chosen)
+        self.left_out = listing.problems
         self._photos = listing.photos
         self._digests: dict[Path, str] = {}
 
@@ -158,6 +163,7 @@ class JoinedPhotos(PhotoSet):
     def __init__(self, first: PhotoSet, second: PhotoSet) -> None:
         self.categories, self.landmark_names = first.categories, first.landmark_names
         self.input_size = first.input_size
+        self.left_out = (*first.left_out, *second.left_out)
         self._first, self._second = first, second
 
     def _part(self, i: int) -> tuple[PhotoSet, int]:
@@ -210,6 +216,7 @@ class MirroredPhotos(PhotoSet):
     def __init__(self, photos: PhotoSet) -> None:
         self.categories, self.landmark_names = photos.categories, photos.landmark_names
         self.input_size = photos.input_size
+        self.left_out = photos.left_out
         self._photos = photos
 
     def __len__(self) -> int:

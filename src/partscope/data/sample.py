@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from partscope.data.problems import Problem
+
 NEGATIVE = -1
 """Category of an image that belongs to none of the set's categories."""
 
@@ -33,11 +35,13 @@ class PhotoSet(ABC):
         categories: names of the categories, in the order of their index.
         landmark_names: names of the K landmarks, in the order of `Sample.landmarks`.
         input_size: side of the square images in pixels.
+        left_out: what is wrong with the images that were left out, if any were.
     """
 
     categories: tuple[str, ...]
     landmark_names: tuple[str, ...]
     input_size: int
+    left_out: tuple[Problem, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int:
