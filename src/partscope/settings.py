@@ -72,6 +72,10 @@ class ExplainerSettings:
 
     start: Literal["identity", "he"] = "identity"
     """Start of conv-interp-2: near the identity (filters stay distinct) or He's random start (they collapse)."""
+    start_noise: float = 0.1
+    """Noise of the identity start, as a share of He's random start."""
+    reach: int = 3
+    """Side of conv-interp-2's kernels (odd): how far apart peaks may be that one part is recognised by."""
     decoder_scale: bool = True
     """Multiply each encoder channel by the performer's own mean magnitude before the decoder."""
     magnitude: Literal["batch", "running"] = "batch"

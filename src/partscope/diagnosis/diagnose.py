@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from partscope.diagnosis.fidelity import fidelity
+from partscope.diagnosis.following import keypoint_regression, landmark_r2
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
 from partscope.diagnosis.parts import (
@@ -96,6 +97,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
         content["location_instability"], deviation = _stability(
             subject, truth, layers, assigned, settings, diagonal, counts
         )
+        content |= _following(layers, assigned, truth, owned, settings, diagonal, counts)
     else:
         absent["location_instability"] = "the images carry no landmarks, so nothing says where parts really are"
         absent["diversity.landmarks"] = "the images carry no landmarks"
@@ -152,6 +154,25 @@ def _stability(
         numbers |= nulls(chosen, subject.labels.category, filters_of, grid, size, top, counts)
         result[protocol] = {name: number.as_json() for name, number in numbers.items()}
     return result, deviation
+
+
+def _following(
+    layers: dict[str, Peaks],
+    assigned: dict[str, Assignment],
+    truth: Truth,
+    owned: Bool[Tensor, " n"],
+    settings: DiagnoseSettings,
+    diagonal: float,
+    counts: Tensor,
+) -> dict[str, Any]:
+    names = ("explainer", "top_conv")
+    r2 = {
+        protocol: {n: landmark_r2(layers[n], assigned[n].valid, truth, top, counts).as_json() for n in names}
+        for protocol, top in (("released", settings.top_images), ("all", None))
+    }
+    shown = {n: (layers[n], layers[n].score > 0) for n in names}
+    regression = keypoint_regression(shown, truth, owned, diagonal, counts)
+    return {"landmark_r2": r2, "keypoint_regression": {name: v.as_json() for name, v in regression.items()}}
 
 
 def _diversity(

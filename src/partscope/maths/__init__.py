@@ -3,6 +3,7 @@
 from partscope.maths.diversity import (
     NearestLandmark,
     effective_locations,
+    landmark_movement,
     landmark_spread,
     nearest_landmark_r2,
     peak_spread,
@@ -50,6 +51,7 @@ __all__ = [
     "filter_loss",
     "filter_loss_terms",
     "filter_strength",
+    "landmark_movement",
     "landmark_spread",
     "layer_instability",
     "location_deviation",

@@ -134,3 +134,48 @@ def nearest_landmark_r2(
 def _squared_deviation(vectors: Tensor, listed: Tensor, n: Tensor) -> Tensor:
     mean = vectors.sum(0) / n.clamp(min=1)[:, None]
     return (vectors - mean).where(listed[..., None], 0).square().sum((0, 2))
+
+
+def landmark_movement(
+    points: Float[Tensor, "N F 2"],
+    valid: Bool[Tensor, "N F"],
+    landmarks: Float[Tensor, "N K 2"],
+    present: Bool[Tensor, "N K"],
+    landmark: Int[Tensor, "F"],
+    weights: Float[Tensor, "B N"],
+) -> Float[Tensor, "B F"]:
+    """R^2 of :func:`nearest_landmark_r2` with images weighted and each filter's landmark given.
+
+    Args:
+        points: image point of every filter's peak, (row, column) in px.
+        valid: False for a silent map.
+        landmarks: (row, column) in px; ignored where absent.
+        present: does the image show the landmark?
+        landmark: the landmark that each filter is compared with; -1 for none.
+        weights: how often every image counts, e.g. in bootstrap draws.
+
+    Returns:
+        R^2 in [0, 1] per draw and filter, float64; ``nan`` without a landmark, or if it never moves.
+
+    >>> points = torch.tensor([[[0.0, 0.0]], [[4.0, 0.0]], [[8.0, 1.0]]])
+    >>> yes, one = torch.ones(3, 1, dtype=torch.bool), torch.zeros(1, dtype=torch.long)
+    >>> round(landmark_movement(points, yes, points.square(), yes, one, torch.ones(1, 3)).item(), 4)
+    0.2166
+    """
+    index = landmark.clamp(min=0)
+    both = valid & present[:, index]
+    target = landmarks[:, index].double().where(both[..., None], 0)
+    offset = points.double().where(both[..., None], 0) - target
+    n = weights.double() @ both.double()
+    unexplained, movement = (_weighted_deviation(v, both, weights.double(), n) for v in (offset, target))
+    r2 = torch.where(movement > 0, (1 - unexplained / movement).clamp(min=0), math.nan)
+    return r2.masked_fill(landmark < 0, math.nan)
+
+
+def _weighted_deviation(vectors: Tensor, listed: Tensor, weights: Tensor, n: Tensor) -> Tensor:
+    """Weighted sum of squared distances from the weighted mean, (B, F)."""
+    centre = vectors.sum(0) / listed.sum(0).clamp(min=1)[:, None]
+    v = (vectors - centre).where(listed[..., None], 0)
+    squares = weights @ v.square().sum(2)
+    sums = torch.einsum("bn,nfc->bfc", weights, v)
+    return (squares - sums.square().sum(2) / n.clamp(min=1)).clamp(min=0)

@@ -52,10 +52,11 @@ class InterpretableTrack(nn.Module):
         pool: nn.Module,
         magnitude: Literal["batch", "running"],
         masks: bool = True,
+        reach: int = 3,
     ) -> None:
         super().__init__()
         self.conv_interp_1 = nn.Conv2d(channels_in, channels, 3, padding=1)
-        self.conv_interp_2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_interp_2 = nn.Conv2d(channels, channels, reach, padding=reach // 2)
         self.pool = pool
         self.norm = MagnitudeNorm(channels, magnitude)
         self.masks = masks
