@@ -48,11 +48,11 @@ def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Pat
     if not (out / "features").exists():
         (out / "features").symlink_to(base / "features")
     head = base / "performer.safetensors"
-    if head.exists() and not (out / "performer.safetensors").exists():
-        (out / "performer.safetensors").symlink_to(head)
     size = job.performer.input_size or catalogue_row(job.performer.name).input_size
     started = time.perf_counter()
     for event in fit(job, out, photos=split(job, size, stage)):  # type: ignore[arg-type]
+        if event.stage == "loading" and head.exists() and not (out / "performer.safetensors").exists():
+            os.link(head, out / "performer.safetensors")
         if event.record and event.done % max(1, event.total // 4) == 0:
             print(f"    {event.done}/{event.total} {event.record.p:.3f} {event.record.fvu}", file=sys.stderr, flush=True)
     if not head.exists() and (out / "performer.safetensors").exists():

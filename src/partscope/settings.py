@@ -82,6 +82,10 @@ class ExplainerSettings:
     """Norm-layer in training: the batch's magnitude with gradient, or the running one without."""
     masks: bool = True
     """Keep one peak per map in the interpretable track."""
+    first_mask: bool = True
+    """Mask conv-interp-1 too."""
+    place: float = 0.0
+    """Strength of the prior on where a filter's part usually lies; 0 is none."""
     initial_p: float = 0.5
     """Mixing weight p at the start (0 to 1, both excluded)."""
 
