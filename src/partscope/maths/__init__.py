@@ -1,5 +1,6 @@
 """The paper's equations as pure functions of tensors."""
 
+from partscope.maths.crowding import uncrowded_location
 from partscope.maths.diversity import (
     NearestLandmark,
     effective_locations,
@@ -81,6 +82,7 @@ __all__ = [
     "template_fit",
     "template_scale",
     "template_side",
+    "uncrowded_location",
     "unit_points",
     "unit_to_row_column",
 ]
