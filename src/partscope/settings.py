@@ -49,7 +49,7 @@ class PerformerSettings:
     name: str = "creatures_net"
     """A catalogue row (`partscope taps` lists them)."""
     weights: str | None = None
-    """File of weights (.safetensors, or .pth read without pickle); none uses torchvision's own download."""
+    """File of weights (.safetensors, or .pth read without pickle), or a folder made by `partscope train-performer`; none uses torchvision's own download."""
     class_names: str | None = None
     """Text file with one class name a line, in the order of the scores; none calls them `class 0` and so on."""
     tap: str | None = None
@@ -248,6 +248,9 @@ def _check(job: Job) -> None:
             )
 
 
+J = TypeVar("J")
+
+
 def job_from_dict(content: Any) -> Job:
     """Makes a job from nested dictionaries, as read from a run's ``config.yaml``.
 
@@ -257,28 +260,43 @@ def job_from_dict(content: Any) -> Job:
     >>> job_from_dict({"fit": {"epochs": 3}}).fit.epochs
     3
     """
-    groups = {f.name: f.default_factory for f in fields(Job)}
+    return made_from_dict(content, Job, "fit")
+
+
+def made_from_dict(content: Any, job: type[J], command: str) -> J:
+    """Makes a job of any kind from nested dictionaries.
+
+    Args:
+        content: settings by group.
+        job: a dataclass whose fields are groups of settings.
+        command: of `partscope`, that explains these settings.
+
+    Raises:
+        SettingsError: a setting is unknown, with the nearest known one, or its value is of another type.
+    """
+    kind: Any = job
+    groups = {f.name: f.default_factory for f in fields(kind)}
     if not isinstance(content, dict):
         raise SettingsError("reading the settings", f"{type(content).__name__}", "give a mapping of groups")
     built: dict[str, Any] = {}
     for group, values in content.items():
-        _known(group, groups, "")
-        kind: Any = groups[group]
+        _known(group, groups, "", command)
+        kind = groups[group]
         names = {f.name: f for f in fields(kind)}
         if not isinstance(values, dict):
             raise SettingsError(f"reading the settings '{group}'", repr(values), "give a mapping of settings")
         for name in values:
-            _known(name, names, f"{group}.")
+            _known(name, names, f"{group}.", command)
         lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         for name, value in lists.items():
             if not _is_of(value, names[name].type):
                 raise SettingsError(
                     "reading the settings",
                     f"{group}.{name} = {value!r}",
-                    f"give --{group}.{name} a value as `partscope fit --help` explains",
+                    f"give --{group}.{name} a value as `partscope {command} --help` explains",
                 )
         built[group] = kind(**lists)
-    return Job(**built)
+    return job(**built)
 
 
 def _is_of(value: Any, kind: Any) -> bool:
@@ -294,11 +312,11 @@ def _is_of(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _known(name: str, names: dict[str, Any], prefix: str) -> None:
+def _known(name: str, names: dict[str, Any], prefix: str, command: str) -> None:
     if name not in names:
         near = difflib.get_close_matches(str(name), names, 1, 0.0)
         raise SettingsError(
             "reading the settings",
             f"there is no setting '{prefix}{name}'",
-            f"did you mean '{prefix}{near[0]}'? `partscope fit --help` lists them all",
+            f"did you mean '{prefix}{near[0]}'? `partscope {command} --help` lists them all",
         )

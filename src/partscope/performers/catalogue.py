@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,12 +13,13 @@ import torchvision
 from torch import Tensor, nn
 
 from partscope.errors import PerformerError
-from partscope.performers.caffe import AlexNetBVLC
+from partscope.performers.caffe import AlexNetBVLC, resnet50_v1
 from partscope.performers.creatures_net import CreaturesNet
 from partscope.performers.frozen import frozen_copy
 from partscope.performers.performer import Performer
 from partscope.performers.plan import why_not_tap
 from partscope.performers.spine import find_spine
+from partscope.performers.trained import opened
 from partscope.performers.weights import fit_weights, read_weights
 from partscope.settings import PerformerSettings
 
@@ -119,6 +120,12 @@ CATALOGUE: dict[str, Row] = {
     ),
     "resnet18": _resnet(18, "layer3.1", ("layer4.0", "layer4.1")),
     "resnet50": _resnet(50, "layer4.0", ("layer4.1", "layer4.2")),
+    "resnet50_v1": replace(
+        _resnet(50, "layer4.0", ("layer4.1", "layer4.2")),
+        build=resnet50_v1,
+        mean=(123.68 / 255, 116.779 / 255, 103.939 / 255),
+        download="",
+    ),
     "resnet101": _resnet(101, "layer4.0", ("layer4.1", "layer4.2")),
     "resnet152": _resnet(152, "layer4.0", ("layer4.1", "layer4.2")),
 }
@@ -152,7 +159,8 @@ def load_performer(settings: PerformerSettings) -> Performer:
 
     The number of scores and the width of a head are those of the weights. With ``head = "train"`` the weights
     of the fully connected layers may be missing: they start at random, with one score, until a new head is
-    trained and put in with `with_head`.
+    trained and put in with `with_head`. With a folder of `partscope train-performer` as weights the name, the
+    normalisation and the input size are the folder's.
 
     Args:
         settings: name, weights, and what differs from the catalogue's row.
@@ -164,7 +172,7 @@ def load_performer(settings: PerformerSettings) -> Performer:
         PerformerError: no such network, no such weights, weights that do not fit, a download that fails, or a
             tap or target that is not there.
     """
-    row = catalogue_row(settings.name)
+    settings, row = row_of(settings)
     state, source = _read(settings, row)
     module = _fitted(settings, row, state, source)
     return Performer.for_model(
@@ -176,6 +184,39 @@ def load_performer(settings: PerformerSettings) -> Performer:
         targets=settings.targets or (None if settings.tap else row.targets),
         name=settings.name,
     )
+
+
+def row_of(settings: PerformerSettings) -> tuple[PerformerSettings, Row]:
+    """Find the row that settings mean, also where their weights are a trained performer's folder.
+
+    Returns:
+        The settings with the network's name and its file of weights, and the row with its normalisation.
+
+    Raises:
+        PerformerError: no such network, or a folder that holds no trained performer.
+    """
+    settings, trained = opened(settings)
+    row = catalogue_row(settings.name)
+    return settings, row if trained is None else replace(row, mean=trained.mean, std=trained.std)
+
+
+def stored_weights(settings: PerformerSettings) -> tuple[dict[str, Tensor], str]:
+    """Read the weights that settings name.
+
+    Returns:
+        Tensors by dotted name, and where they come from, for errors.
+
+    Raises:
+        PerformerError: there are none, or they cannot be read.
+    """
+    return _read(settings, catalogue_row(settings.name))
+
+
+def new_network(row: Row, width: int, outputs: int) -> nn.Module:
+    """Make a network at random, with this many scores and its hidden fully connected layers this wide."""
+    module = row.build(outputs)
+    _resize(module, row.head, [width] * (len(row.head) - 1) + [outputs])
+    return module
 
 
 def _fitted(settings: PerformerSettings, row: Row, state: dict[str, Tensor], source: str) -> nn.Module:

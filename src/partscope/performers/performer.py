@@ -1,7 +1,6 @@
 """The frozen network under diagnosis: reads features at a tap, resumes to the scores from them."""
 
 import copy
-import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple, final
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from partscope.errors import DivergedError, PerformerError
 from partscope.maths.receptive_field import ReceptiveField
 from partscope.performers.field import FieldProbe, probe_field
-from partscope.performers.frozen import device_of, dtype_of, frozen_copy, undisturbed
+from partscope.performers.frozen import device_of, dtype_of, frozen_copy, state_digest, undisturbed
 from partscope.performers.images import check_images, check_normalisation, normalised
 from partscope.performers.plan import (
     POOL_TYPES,
@@ -159,13 +158,7 @@ class Performer:
     @property
     def weights_digest(self) -> str:
         """SHA-256 of the weights: names, types, shapes and bytes."""
-        digest = hashlib.sha256()
-        for key, value in sorted(self.module.state_dict().items()):
-            if not isinstance(value, Tensor):
-                continue
-            digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return state_digest(self.module.state_dict())
 
     def to(self, device: torch.device | str) -> "Performer":
         """Move the performer; the module it was made from stays where it is.
