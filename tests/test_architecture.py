@@ -9,12 +9,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "partscope"
 LAYERS = {
     "errors": 0, "version": 0, "files": 1, "settings": 1, "maths": 1, "performers": 2, "data": 2, "nets": 3,
     "training": 4, "diagnosis": 5, "report": 5, "folder": 5, "run": 6, "cli": 7, "__main__": 8, "__init__": 9,
+    "train_settings": 1.5, "train_run": 6,
 }  # fmt: skip
 LIBRARIES = {
     "errors": set(),
     "version": set(),
     "files": set(),
     "settings": set(),
+    "train_settings": set(),
     "maths": {"torch", "jaxtyping"},
     "performers": {"torch", "torchvision", "PIL", "numpy", "safetensors", "jaxtyping"},
     "data": {"torch", "torchvision", "PIL", "numpy"},
@@ -24,6 +26,7 @@ LIBRARIES = {
     "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "markupsafe"},
     "folder": {"torch", "safetensors", "yaml"},
     "run": {"torch", "torchvision", "safetensors"},
+    "train_run": {"torch", "torchvision", "safetensors"},
     "cli": {"rich", "jsonargparse"},
     "__main__": set(),
     "__init__": set(),

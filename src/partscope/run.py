@@ -22,6 +22,7 @@ from partscope.folder import (
     Clock,
     check_digests,
     check_run,
+    chosen_device,
     cut_log,
     keep_settings,
     load_explainer,
@@ -94,7 +95,7 @@ def fit(
     """
     folder, job = Path(out), resolve(job)
     device, clock = _device(job), Clock()
-    keep_settings(job, folder)
+    keep_settings(job, folder, read_job)
     yield Event("loading", 0, 1)
     performer, train, test = yield from _open(job, folder, performer, photos)
     if len(train) == 0 or len(test) == 0:
@@ -168,16 +169,7 @@ def diagnose(
 
 
 def _device(job: Job) -> str:
-    name = job.fit.device
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingsError(
-            f"choosing the device '{name}'", str(error).splitlines()[0], "give --fit.device auto, cpu or cuda"
-        ) from error
-    return name
+    return chosen_device(job.fit.device, "fit.device")
 
 
 def _open(

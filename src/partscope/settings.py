@@ -49,7 +49,7 @@ class PerformerSettings:
     name: str = "creatures_net"
     """A catalogue row (`partscope taps` lists them)."""
     weights: str | None = None
-    """File of weights (.safetensors, or .pth read without pickle), or a folder made by `partscope train-performer`; none uses torchvision's own download."""
+    """File of weights (.safetensors, .pth without pickle) or folder of `train-performer`; none: torchvision's own."""
     class_names: str | None = None
     """Text file with one class name a line, in the order of the scores; none calls them `class 0` and so on."""
     tap: str | None = None

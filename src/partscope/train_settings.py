@@ -16,7 +16,7 @@ class TrainSettings:
     labels: Literal["single", "multi"] = "multi"
     """`single`: one output, objects against negatives; `multi`: one output a category, all 0 on negatives."""
     loss: Literal["logistic", "softmax"] = "logistic"
-    """`logistic`: every output is a yes or no of its own, as the paper; `softmax`: the categories exclude each other."""
+    """`logistic`: each output is a yes or no of its own, as the paper; `softmax`: categories exclude each other."""
     scope: Literal["head", "full"] = "head"
     """`head`: the layers below are frozen and their features computed once; `full`: every layer learns, from images."""
     from_layer: str | None = None
@@ -36,7 +36,7 @@ class TrainSettings:
     pretrained_rate: float = 0.1
     """Step size of layers that start from weights, as a share of the new layers'."""
     schedule: Literal["cosine", "constant", "paper"] = "cosine"
-    """`paper`: from `learning_rate` to a tenth in 10 epochs (`multi`: 80) by equal factors, times the number of outputs."""
+    """`paper`: from `learning_rate` to a tenth in 10 epochs (`multi`: 80) by equal factors, times the outputs."""
     warm_up: float = 0.05
     """Share of the steps in which `cosine` and `constant` rise to their step size (0 to 1)."""
     momentum: float = 0.9

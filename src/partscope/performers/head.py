@@ -41,7 +41,6 @@ def train_head(
     weight_decay: float = 1e-2,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
-    groups: Sequence[object] | None = None,
     progress: Callable[[TrainingRecord], None] | None = None,
 ) -> nn.Sequential:
     """Train a fresh fully connected head (fc6, ReLU, dropout, fc7, ReLU, dropout, fc8) on frozen features.
@@ -61,7 +60,6 @@ def train_head(
         weight_decay: of AdamW.
         batch_size: images a step.
         device: where to train.
-        groups: what each image is made of; images of one group train together or validate together.
         progress: called after each epoch.
 
     Returns:
@@ -77,7 +75,7 @@ def train_head(
     kind, targets = _targets(labels, outputs)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        kept, held = validation_rows(range(len(flat)) if groups is None else groups, validation_share)
+        kept, held = validation_rows(range(len(flat)), validation_share)
         head = _fresh_head(flat.shape[1], hidden, outputs).to(device)
         learner = NetworkLearner(
             head,

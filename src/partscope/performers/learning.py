@@ -201,7 +201,7 @@ class NetworkLearner:
             position = self.step % self.steps_per_epoch
             if position == 0:
                 self.order = self._drawn_order()
-            groups = self.order.split(self.batch_size)[position:]
+            groups = torch.split(self.order, self.batch_size)[position:]
             for rows, inputs in zip(groups, self.inputs.stream(groups), strict=True):
                 yield self._take_step(rows, inputs)
 
@@ -318,5 +318,5 @@ class NetworkLearner:
     @torch.no_grad()
     def _scores(self, rows: Tensor) -> Tensor:
         self.module.eval()
-        groups = rows.split(self.evaluation_batch)
+        groups = torch.split(rows, self.evaluation_batch)
         return torch.cat([self.module(inputs.to(self.device)).cpu() for inputs in self.inputs.stream(groups)])

@@ -71,7 +71,9 @@ def read_trained(folder: Path) -> Trained:
 def _described(content: dict[str, Any]) -> Trained | None:
     def numbers(key: str, kind: type, count: int | None = None) -> bool:
         values = content.get(key)
-        return isinstance(values, list) and len(values) == (count or len(values)) and all(type(v) is kind for v in values)
+        return (
+            isinstance(values, list) and len(values) == (count or len(values)) and all(type(v) is kind for v in values)
+        )
 
     sound = (
         content.get("kind") == KIND
@@ -84,8 +86,10 @@ def _described(content: dict[str, Any]) -> Trained | None:
     )
     if not sound:
         return None
-    values = {key: content[key] for key in Trained._fields}
-    return Trained(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    values: dict[str, Any] = {
+        key: tuple(content[key]) if isinstance(content[key], list) else content[key] for key in Trained._fields
+    }
+    return Trained(**values)
 
 
 def file_digest(path: Path) -> str:

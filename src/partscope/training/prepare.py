@@ -11,7 +11,7 @@ from torch import Tensor
 from partscope.data import PhotoSet, batches
 from partscope.errors import RunError, SettingsError
 from partscope.files import write_whole
-from partscope.performers import Performer, load_performer, train_head, with_head
+from partscope.performers import Performer, load_performer, read_trained, train_head, with_head
 from partscope.settings import PerformerSettings
 
 BATCH = 64
@@ -86,13 +86,15 @@ HEAD_LEARNING_RATE = 1e-4
 
 
 def read_class_names(settings: PerformerSettings) -> list[str] | None:
-    """The performer's class names, one a line in its file; None without one.
+    """The performer's class names, one a line in its file, or those that it was trained with; None without any.
 
     Raises:
         SettingsError: the file cannot be read.
+        PerformerError: the weights are a folder that holds no trained performer.
     """
     if settings.class_names is None:
-        return None
+        weights = Path(settings.weights or "").expanduser()
+        return list(read_trained(weights).class_names) if settings.weights and weights.is_dir() else None
     try:
         text = Path(settings.class_names).expanduser().read_text(encoding="utf-8")
     except OSError as error:
