@@ -218,13 +218,15 @@ def _check_missing(
     own = module.state_dict()
     lacking = [key for key in own if key not in state and key.rpartition(".")[0] not in new]
     if lacking and all(key in own and own[key].shape == value.shape for key, value in state.items()):
-        first = lacking[0]
-        begun = [key for key in lacking if under(key, learning)]
+        first, full = lacking[0], learning == [""]
+        begun = full or any(under(key, learning) for key in lacking)
+        layer = ".".join(first.split(".")[: 2 if begun else 1])
         raise PerformerError(
             f"loading {source} into {name}",
             f"no weights for '{first}' and {len(lacking) - 1} more"
             + (", but for others of the layers that learn" if begun else ", which would stay as they are"),
-            f"give --train.from_layer {first.split('.')[0]} to train it anew, or take weights that hold it",
+            f"give {'--train.scope head ' if full else ''}--train.from_layer {layer} to train it anew, or take weights "
+            "that hold it",
         )
 
 
