@@ -1,4 +1,4 @@
-"""Performers trained as the paper trains them, on real photographs: test errors beside chance and a random-weights twin.
+"""Performers trained as the paper trains them, on real photographs: test errors beside chance and a random twin.
 
 Command:   python benchmarks/performers.py --data ROOT [--only NAME ...] [--keep]
 Expected:  about 20 minutes on two cores; 2 GB in a temporary folder.
@@ -45,7 +45,7 @@ ROWS: dict[str, tuple[TrainJob, tuple[float, ...]]] = {
 
 
 def trained(job: TrainJob, rates: tuple[float, ...], folder: Path, console: Console) -> dict[str, Any]:
-    """Trains with each step size on the same cached features; what is told of the one with the least validation loss."""
+    """Trains with each step size on the same features; returns what is told of the one with the least validation loss."""
     found = []
     for number, rate in enumerate(rates):
         here = folder / str(number)
@@ -90,7 +90,9 @@ def main() -> None:
     measured: dict[str, Any] = kept("performers")["rows"] if (KEPT / "performers.json").exists() else {}
     for name, start, row in rows(options.only, options.data, Console(stderr=True)):
         measured.setdefault(name, {})[start] = row
-        shown = {key: (f"{n['value']:.4f} ({n['low']:.4f} to {n['high']:.4f})", n["n"]) for key, n in row["test"].items()}
+        shown = {
+            key: (f"{n['value']:.4f} ({n['low']:.4f} to {n['high']:.4f})", n["n"]) for key, n in row["test"].items()
+        }
         chance = {key: round(n["value"], 4) for key, n in row["chance"].items()}
         print(name, start, shown, "chance", chance, f"lr {row['learning_rate']}", f"{row['seconds']:.0f} s", flush=True)
         if options.keep:

@@ -62,7 +62,10 @@ def test_the_cut_network_gives_the_whole_ones_scores() -> None:
         whole = (images() - 0.5) / 0.25
         with torch.no_grad():
             assert torch.allclose(trainee.part.eval()(found.tap), trainee.module(whole), atol=1e-6)
-        assert found.targets == () and trainee.front.describe()["tap"] == {None: "flatten", "conv4": "pool3", "fc7": "drop6"}[layer]
+        assert (
+            found.targets == ()
+            and trainee.front.describe()["tap"] == {None: "flatten", "conv4": "pool3", "fc7": "drop6"}[layer]
+        )
 
 
 def test_dropout_is_the_networks_own_with_the_asked_share() -> None:
@@ -138,7 +141,7 @@ def test_frozen_norms_stay_and_learning_ones_take_the_batch(tmp_path: Path) -> N
     after = trainee.whole_state(trainee.part.state_dict())
     assert trainee.front.weights_digest == digest
     changed = {k for k in after if not torch.equal(after[k], before[k])}
-    assert changed and all(k.startswith("layer4") and "running" in k or "tracked" in k for k in changed)
+    assert changed and all(k.startswith("layer4") and ("running" in k or "tracked" in k) for k in changed)
 
 
 def test_random_starts_everything_anew() -> None:
@@ -188,5 +191,7 @@ def test_what_cannot_be_trained_is_told(tmp_path: Path) -> None:
     _, got, todo = refused(resnet_file(tmp_path, "layer4.1", "fc"), from_layer="layer4")
     assert got.startswith("no weights for 'layer4.1.conv1.weight'") and "others of the layers that learn" in got
     assert "layer4.1" in todo
-    _, got, _ = refused(PerformerSettings(name="resnet18", weights=str(tmp_path / "w.safetensors"), input_size=64), full=True)
+    _, got, _ = refused(
+        PerformerSettings(name="resnet18", weights=str(tmp_path / "w.safetensors"), input_size=64), full=True
+    )
     assert got.startswith("no weights for 'layer4.1.conv1.weight'")
