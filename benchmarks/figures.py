@@ -173,11 +173,51 @@ def startup_table() -> str:
     )
 
 
+# ---- trained performers
+
+PAPER_ERRORS = {
+    "alexnet_cub": "4.41 (AlexNet)",
+    "alexnet_cat": "4.60 (AlexNet, mean of six animals)",
+    "alexnet_dog": "4.60 (AlexNet, mean of six animals)",
+    "alexnet_horse": "4.60 (AlexNet, mean of six animals)",
+    "alexnet_voc_multi": "6.12 (VGG-M, six animals)",
+    "resnet50_voc_multi": "–",
+}
+"""Errors of the paper's performers, %, Tables 5 and 10; of several categories the mean binary error."""
+
+
+def performer_table() -> str:
+    """One row a job and kind of error."""
+    lines = [
+        "| performer | error | pre-trained weights, % | random weights, % | always the same answer, % | the paper's, % |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for name, paper in PAPER_ERRORS.items():
+        starts = kept("performers")["rows"].get(name)
+        for key in starts["pretrained"]["test"] if starts else ():
+            kind = "argmax" if key == "argmax_error" else "binary, mean" if name.endswith("multi") else "binary"
+            own, twin = (shown(starts[start]["test"][key], 2, 100) for start in ("pretrained", "random"))
+            chance = plain(100 * starts["pretrained"]["chance"][key]["value"], 1)
+            lines.append(f"| `{name}` | {kind} | {own} | {twin} | {chance} | {paper if key == 'error' else ''} |")
+    return "\n".join(lines)
+
+
+def performer_figure(steps: list[str]) -> str:
+    """``performers/NAME/START/KEY/DIGITS``: an error in %; ``performers/NAME/START/learning_rate``; ``/minutes``."""
+    rows = kept("performers")["rows"]
+    if steps == ["minutes"]:
+        return plain(sum(run["seconds"] for starts in rows.values() for run in starts.values()) / 60, 0)
+    if steps[2] == "learning_rate":
+        return f"{rows[steps[0]][steps[1]]['learning_rate']:g}"
+    return plain(100 * rows[steps[0]][steps[1]]["test"][steps[2]]["value"], int(steps[3]))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "ablations": ablation_table,
     "demo": run_table("demo"),
     "alexnet_cub": run_table("alexnet_cub"),
     "squeezenet_voc": run_table("squeezenet_voc"),
+    "performers": performer_table,
     "step_cost": step_table,
     "startup": startup_table,
 }
@@ -194,6 +234,8 @@ def figure(key: str) -> str:
         text = ablation(setting, metric)
         return f"{text} %" if metric == "error" else text
     name, *steps = key.split("/")
+    if name == "performers":
+        return performer_figure(steps)
     found = kept(f"run_{name}")
     if not steps[0].isdigit():
         return derived(found, steps)

@@ -45,7 +45,7 @@ ROWS: dict[str, tuple[TrainJob, tuple[float, ...]]] = {
 
 
 def trained(job: TrainJob, rates: tuple[float, ...], folder: Path, console: Console) -> dict[str, Any]:
-    """Trains with each step size on the same features; returns what is told of the one with the least validation loss."""
+    """Trains with each step size on the same features; returns what is told of the least validation loss."""
     found = []
     for number, rate in enumerate(rates):
         here = folder / str(number)
