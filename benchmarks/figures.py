@@ -189,7 +189,7 @@ PAPER_ERRORS = {
 def performer_table() -> str:
     """One row a job and kind of error."""
     lines = [
-        "| performer | error | pre-trained weights, % | random weights, % | always the same answer, % | the paper's, % |",
+        "| performer | error | pre-trained, % | random weights, % | always the same answer, % | the paper's, % |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for name, paper in PAPER_ERRORS.items():
