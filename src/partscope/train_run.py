@@ -283,7 +283,7 @@ def _test(folder: Path, images: _Images, device: str, clock: Clock) -> Iterator[
         yield TrainEvent("testing", rows[-1] + 1, len(images.test))
     answers, category = images.answers, images.test_category
     found = {name: _number(c) for name, c in errors_of(answers, torch.cat(scores), category).items()}
-    chance = {name: _number(c) for name, c in chance_errors(answers, images.category, category).items()}
+    chance = {name: _number(c) for name, c in chance_errors(answers, category).items()}
     clock.lap("testing")
     seconds = {**run["seconds"], **clock.laps}
     write_json(

@@ -10,13 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from partscope.errors import DivergedError
+from partscope.performers.course import by_epoch, constant, cosine, falling_rates
 from partscope.performers.learning import (
     NetworkLearner,
     TrainStep,
-    by_epoch,
-    constant,
-    cosine,
-    falling_rates,
     loss_of,
     validation_rows,
     wrong_of,
@@ -210,6 +207,7 @@ def _change(key: str, act: Callable[[Tensor], Tensor]) -> Callable[[dict[str, Te
         (_change("optimiser.0.exp_avg", lambda t: t[:2]), ValueError),
         (_change("order", lambda t: t[:-1]), ValueError),
         (_change("order", lambda t: t - 10), ValueError),
+        (_change("random_state", lambda t: t[:9]), ValueError),
     ],
 )
 def test_a_foreign_state_is_refused(change: Callable[[dict[str, Tensor]], None], error: type[Exception]) -> None:

@@ -47,6 +47,9 @@ def test_connected_layers_start_anew_and_the_others_from_the_weights() -> None:
     again, other = prepare_trainee(NET, 3, begin()), prepare_trainee(NET, 3, begin(seed=1))
     assert torch.equal(own["fc6.weight"], again.module.state_dict()["fc6.weight"])
     assert not torch.equal(own["fc6.weight"], other.module.state_dict()["fc6.weight"])
+    unknown = prepare_trainee(NET, 3, begin(random=True))
+    digests = [t.front.weights_digest for t in (trainee, other, unknown) if t.front is not None]
+    assert digests[0] == digests[1] != digests[2]  # kept features depend on the frozen layers alone
 
 
 def test_the_papers_start_has_a_deviation_of_a_hundredth() -> None:

@@ -120,15 +120,17 @@ def errors_of(answers: Answers, scores: Float[Tensor, "n c"], category: Int[Tens
     return found
 
 
-def chance_errors(answers: Answers, training: Int[Tensor, " m"], category: Int[Tensor, " n"]) -> dict[str, Count]:
-    """The errors of one answer for all images: the commonest one of the training images, output by output.
+def chance_errors(answers: Answers, category: Int[Tensor, " n"]) -> dict[str, Count]:
+    """The errors of one answer for all images: the commonest of these very images, output by output.
+
+    No constant answer does better, so that a network must beat it to have learned anything.
 
     >>> found = answers_of("single", "logistic", ["a"], torch.tensor([0, 0, -1]))
-    >>> chance_errors(found, torch.tensor([0, 0, -1]), torch.tensor([0, -1, -1]))
-    {'error': Count(wrong=2.0, cases=3)}
+    >>> chance_errors(found, torch.tensor([0, -1, -1]))
+    {'error': Count(wrong=1.0, cases=3)}
     """
     if answers.loss == "logistic":
-        scores = answers.targets(training).mean(0) - 0.5
+        scores = answers.targets(category).mean(0) - 0.5
     else:
-        scores = torch.bincount(answers.targets(training), minlength=answers.outputs).float()
+        scores = torch.bincount(answers.targets(category), minlength=answers.outputs).float()
     return errors_of(answers, scores.expand(len(category), -1), category)

@@ -9,8 +9,9 @@ from torch import Tensor
 from partscope.data import PhotoSet, batches
 from partscope.errors import SettingsError
 from partscope.performers import Beginning, NetworkLearner, Trainee
+from partscope.performers.course import Course, by_epoch, constant, cosine, falling_rates
 from partscope.performers.images import normalised
-from partscope.performers.learning import Course, by_epoch, constant, cosine, falling_rates, validation_rows
+from partscope.performers.learning import validation_rows
 from partscope.train_settings import TrainSettings
 from partscope.training.answers import Answers
 from partscope.training.features import FeatureStore
