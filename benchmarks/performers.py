@@ -27,7 +27,7 @@ CUB = DataSettings(kind="cub200", folder="CUB_200_2011", single_category="bird",
 ALEXNET = PerformerSettings(name="alexnet_bvlc", weights="weights/alexnet_bvlc_features.safetensors")
 RESNET = PerformerSettings(name="resnet50_v1", weights="weights/resnet50_v1_to_layer3.safetensors")
 SINGLE, MULTI = TrainSettings(labels="single", epochs=12), TrainSettings(labels="multi", epochs=12)
-UPPER = TrainSettings(from_layer="layer4", epochs=3, batch_size=32, mirror=False)
+UPPER = TrainSettings(from_layer="layer4", epochs=6, batch_size=32, mirror=False)
 
 
 def _voc(*categories: str) -> TrainJob:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from partscope.errors import PerformerError
-from partscope.performers.frozen import frozen_copy
 from partscope.performers.course import cosine
+from partscope.performers.frozen import frozen_copy
 from partscope.performers.learning import LossKind, NetworkLearner, loss_of, validation_rows, wrong_of
 from partscope.performers.performer import Performer
 
