@@ -1,5 +1,6 @@
 """From a file to the square crop that the performer sees, its landmarks carried along."""
 
+import io
 import math
 import re
 import struct
@@ -32,8 +33,8 @@ class PixelBox(NamedTuple):
     width: int
 
 
-def open_rgb(path: Path) -> Image.Image:
-    """Decode an image file to 8-bit RGB, upright.
+def open_rgb(path: Path, encoded: bytes | None = None) -> Image.Image:
+    """Decode an image file, or its bytes where they are given, to 8-bit RGB, upright.
 
     Grey, palette, CMYK and 16-bit files are converted; an EXIF orientation is applied; transparency is
     dropped.
@@ -42,7 +43,7 @@ def open_rgb(path: Path) -> Image.Image:
         DataError: the file cannot be read or decoded.
     """
     try:
-        with Image.open(path) as file:
+        with Image.open(path if encoded is None else io.BytesIO(encoded)) as file:
             file.load()
             image = ImageOps.exif_transpose(file)
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
@@ -79,6 +80,35 @@ def touched_pixels(box: tuple[float, float, float, float] | None, width: int, he
     right = min(width, math.ceil(box[0] + box[2] - _ROUNDING))
     bottom = min(height, math.ceil(box[1] + box[3] - _ROUNDING))
     return PixelBox(top, left, bottom - top, right - left) if right > left and bottom > top else None
+
+
+def framed(box: PixelBox, width: int, height: int, margin: float, aspect: str) -> PixelBox:
+    """A box with some of its surroundings, within its image.
+
+    Args:
+        box: pixels of the object.
+        width: of the image in pixels.
+        height: of the image in pixels.
+        margin: share of the box's own height and width that is added on each side; cut off at the image's edge.
+        aspect: `stretch` leaves the shape; `square` lengthens the shorter side to the longer one, moved (and
+            where the image is too small, cut off) so as to stay in the image. Nothing is ever padded.
+
+    >>> framed(PixelBox(4, 4, 4, 8), 20, 20, 0.25, "square")
+    PixelBox(top=0, left=2, height=12, width=12)
+    """
+    tall, wide = round(margin * box.height), round(margin * box.width)
+    top, bottom = max(0, box.top - tall), min(height, box.top + box.height + tall)
+    left, right = max(0, box.left - wide), min(width, box.left + box.width + wide)
+    if aspect == "square":
+        side = max(bottom - top, right - left)
+        top, bottom = _lengthened(top, bottom, side, height)
+        left, right = _lengthened(left, right, side, width)
+    return PixelBox(top, left, bottom - top, right - left)
+
+
+def _lengthened(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
+    low = min(max(0, low - (length - (high - low)) // 2), max(0, limit - length))
+    return low, min(limit, low + length)
 
 
 def cut(image: Image.Image, box: PixelBox, points: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -8,14 +8,27 @@ from partscope.data.coco_keypoints import read_coco
 from partscope.data.creature_kinds import KINDS, PARTS
 from partscope.data.creatures import CreaturePhotos
 from partscope.data.cub200 import read_cub200
+from partscope.data.download import fetch_if_missing
 from partscope.data.folder import read_folder, read_negatives
+from partscope.data.huggingface import read_huggingface
+from partscope.data.negatives import read_with_negatives
+from partscope.data.part_tables import read_part_tables
+from partscope.data.pascal_part import read_pascal_part
 from partscope.data.photos import FilePhotos, JoinedPhotos, Listing, MirroredPhotos
 from partscope.data.problems import refuse
 from partscope.data.sample import PhotoSet
 from partscope.errors import DataError, SettingsError
 from partscope.settings import DataSettings
 
-_READERS = {"folder": read_folder, "coco": read_coco, "cub200": read_cub200}
+_READERS = {
+    "folder": read_folder,
+    "coco": read_coco,
+    "cub200": read_cub200,
+    "pascal_part": read_pascal_part,
+    "part_tables": read_part_tables,
+    "huggingface": read_huggingface,
+}
+_OWN_SPLIT = ("pascal_part", "part_tables")
 
 
 def load_photos(settings: DataSettings, input_size: int, split: Literal["train", "test"]) -> PhotoSet:
@@ -56,6 +69,16 @@ def _check(settings: DataSettings, input_size: int) -> None:
         )
     if input_size < 1:
         raise SettingsError(doing, f"images of {input_size} px", "give an input_size of at least 1 px")
+    if settings.min_side < 0 or not 0 <= settings.margin <= 10:
+        raise SettingsError(
+            doing,
+            f"data.min_side {settings.min_side}, data.margin {settings.margin}",
+            "give a min_side of 0 or more and a margin from 0 to 10",
+        )
+    if settings.split == "authors" and settings.kind not in _OWN_SPLIT:
+        raise SettingsError(
+            doing, f"data.split 'authors' with data.kind {settings.kind!r}", f"it is for: {', '.join(_OWN_SPLIT)}"
+        )
     if settings.root is None and settings.kind != "creatures":
         raise SettingsError(doing, f"no data.root for data.kind {settings.kind!r}", "set data.root to a folder")
 
@@ -65,6 +88,12 @@ def _landmarks(found: tuple[str, ...], settings: DataSettings) -> tuple[int, ...
 
 
 def _drawn(settings: DataSettings, input_size: int, split: Literal["train", "test"]) -> PhotoSet:
+    if settings.negative_categories or settings.margin or settings.aspect != "stretch":
+        raise SettingsError(
+            "checking the settings of the data",
+            "data.negative_categories, data.margin or data.aspect with drawn creatures",
+            "leave them out: drawings have negatives of their own and no box",
+        )
     if settings.single_category is not None:
         raise SettingsError(
             "checking the settings of the data",
@@ -83,7 +112,9 @@ def _drawn(settings: DataSettings, input_size: int, split: Literal["train", "tes
 
 def _read(settings: DataSettings, input_size: int, split: Literal["train", "test"]) -> PhotoSet:
     root = Path(settings.root or ".") / settings.folder
-    listing: Listing = _READERS[settings.kind](root, settings, split)
+    if settings.download:
+        fetch_if_missing(settings.kind, root)
+    listing: Listing = read_with_negatives(_READERS[settings.kind], root, settings, split)
     if settings.on_problem == "refuse":
         refuse(listing.problems, f"listing the {split} images of {str(root)!r}")
     if not listing.photos:
@@ -92,4 +123,5 @@ def _read(settings: DataSettings, input_size: int, split: Literal["train", "test
             f"none of {', '.join(listing.categories)} in this split",
             "add images, or change data.test_share or data.categories",
         )
-    return FilePhotos(listing, input_size, _landmarks(listing.landmark_names, settings))
+    carried = _landmarks(listing.landmark_names, settings)
+    return FilePhotos(listing, input_size, carried, margin=settings.margin, aspect=settings.aspect)

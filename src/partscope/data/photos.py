@@ -1,5 +1,7 @@
 """Photo sets that stand on others: decoded from files, joined, mirrored."""
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -7,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from partscope.data.crops import CROP_RULE, PixelBox, cut, mirror, open_rgb, touched_pixels
+from partscope.data.crops import CROP_RULE, PixelBox, cut, framed, mirror, open_rgb, touched_pixels
 from partscope.data.files import file_sha256
 from partscope.data.problems import Problem
 from partscope.data.sample import PhotoSet, Sample, checked_index, digest_of
@@ -32,6 +34,8 @@ class Photo(NamedTuple):
     """Width and height that the annotation states, if it does."""
     source: str = ""
     """File and line or id of the annotation, for messages."""
+    stored: Callable[[], bytes] | None = None
+    """Gives the encoded image where it is no file of its own; `path` then only names it."""
 
 
 class Listing(NamedTuple):
@@ -53,9 +57,19 @@ class FilePhotos(PhotoSet):
         listing: the files and their annotations.
         input_size: side of the square crops in pixels.
         landmarks: indices into the listing's landmarks of those to carry; None carries all.
+        margin: share of each box's height and width that is added on each side.
+        aspect: `stretch` keeps a box's shape, `square` enlarges it to a square within its image.
     """
 
-    def __init__(self, listing: Listing, input_size: int, landmarks: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        input_size: int,
+        landmarks: tuple[int, ...] | None = None,
+        *,
+        margin: float = 0.0,
+        aspect: str = "stretch",
+    ) -> None:
         chosen = tuple(range(len(listing.landmark_names))) if landmarks is None else landmarks
         self.categories = listing.categories
         self.landmark_names = tuple(listing.landmark_names[k] for k in chosen)
@@ -63,6 +77,7 @@ class FilePhotos(PhotoSet):
         self._chosen = list(chosen)
         self.left_out = listing.problems
         self._photos = listing.photos
+        self._margin, self._aspect = margin, aspect
         self._digests: dict[Path, str] = {}
 
     def __len__(self) -> int:
@@ -70,8 +85,9 @@ class FilePhotos(PhotoSet):
 
     def __getitem__(self, i: int) -> Sample:
         photo = self._photos[checked_index(i, len(self))]
-        image = open_rgb(photo.path)
+        image = open_rgb(photo.path, photo.stored() if photo.stored else None)
         box = checked_box(photo, image.width, image.height)
+        box = framed(box, image.width, image.height, self._margin, self._aspect)
         points = torch.from_numpy(photo.landmarks[self._chosen])
         present = torch.from_numpy(photo.present[self._chosen])
         pixels, moved = cut(image, box, points, self.input_size)
@@ -91,15 +107,20 @@ class FilePhotos(PhotoSet):
 
     def file_digest(self, i: int) -> str:
         """SHA-256 (hex) of the file's bytes."""
-        path = self._photos[checked_index(i, len(self))].path
+        photo = self._photos[checked_index(i, len(self))]
+        path = photo.path
         if path not in self._digests:
-            self._digests[path] = file_sha256(path)
+            self._digests[path] = (
+                file_sha256(path) if photo.stored is None else hashlib.sha256(photo.stored()).hexdigest()
+            )
         return self._digests[path]
 
     @property
     def transform_digest(self) -> str:
-        """SHA-256 (hex) of the crop's rule, its size, and every box."""
-        return digest_of([CROP_RULE, str(self.input_size), *(repr(photo.box) for photo in self._photos)])
+        """SHA-256 (hex) of the crop's rule, its size, margin and shape, and every box."""
+        plain = (self._margin, self._aspect) == (0.0, "stretch")
+        frame = [] if plain else [f"margin {self._margin!r}, {self._aspect}"]
+        return digest_of([CROP_RULE, str(self.input_size), *frame, *(repr(photo.box) for photo in self._photos)])
 
     @property
     def landmark_digest(self) -> str:
