@@ -1,7 +1,6 @@
 """Values of MATLAB's `.mat` files as plain lists, dictionaries, texts and arrays."""
 
-import struct
-import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,7 @@ import numpy as np
 
 from partscope.errors import DataError
 
-_DAMAGED = (
-    ValueError, TypeError, OSError, LookupError, OverflowError, EOFError, MemoryError, AttributeError, zlib.error,
-    struct.error, NotImplementedError,
-)  # fmt: skip
-"""What scipy and h5py raise on bytes that are no whole `.mat` file."""
-
-
-def read_mat(path: Path, name: str) -> Any:
+def read_mat(path: Path, name: str, only: Collection[int] | None = None) -> Any:
     """One variable of a `.mat` file of version 5, or 7.3 where h5py is installed; nothing in it is run.
 
     Struct arrays become lists of dictionaries (of one, if it is a single struct), cells lists, both in
@@ -25,6 +17,7 @@ def read_mat(path: Path, name: str) -> Any:
     Args:
         path: the file.
         name: the variable, e.g. ``anno``.
+        only: where the variable is a struct array of version 7.3, its rows to read; the others are empty.
 
     Raises:
         DataError: the file is missing, damaged, no `.mat` file or without that variable, or h5py is needed.
@@ -38,12 +31,14 @@ def read_mat(path: Path, name: str) -> Any:
         with path.open("rb") as file:
             newer = b"MATLAB 7.3" in file.read(128)
         if newer:
-            return _read_hdf5(path, name, doing)
+            return _read_hdf5(path, name, only, doing)
         content = scipy.io.loadmat(path, variable_names=[name])
         if name in content:
             return _plain(content[name])
         found = [row[0] for row in scipy.io.whosmat(path)]
-    except _DAMAGED as error:
+    except DataError:
+        raise
+    except Exception as error:  # on damaged bytes the readers raise nearly every kind, MemoryError among them
         raise DataError(
             doing,
             f"{type(error).__name__}: {error}",
@@ -75,7 +70,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _read_hdf5(path: Path, name: str, doing: str) -> Any:
+def _read_hdf5(path: Path, name: str, only: Collection[int] | None, doing: str) -> Any:
     try:
         import h5py
     except ImportError:
@@ -86,12 +81,12 @@ def _read_hdf5(path: Path, name: str, doing: str) -> Any:
         ) from None
     with h5py.File(path, "r") as file:
         if name in file:
-            return _plain_hdf5(file, file[name], h5py.ref_dtype)
+            return _plain_hdf5(file, file[name], h5py.ref_dtype, only)
         found = [key for key in file if not key.startswith("#")]
     raise _without(name, found, doing)
 
 
-def _plain_hdf5(file: Any, node: Any, reference: Any) -> Any:
+def _plain_hdf5(file: Any, node: Any, reference: Any, only: Collection[int] | None = None) -> Any:
     """A struct is a group, a struct array a group of columns of references; arrays are stored transposed."""
     kind = node.attrs.get("MATLAB_class", b"")
     if hasattr(node, "keys"):
@@ -102,6 +97,8 @@ def _plain_hdf5(file: Any, node: Any, reference: Any) -> Any:
             count = len(next(iter(refs.values())))
             return [
                 {key: _plain_hdf5(file, file[column[i]], reference) for key, column in refs.items()}
+                if only is None or i in only
+                else {}
                 for i in range(count)
             ]
         return [{key: _plain_hdf5(file, child, reference) for key, child in columns.items()}]

@@ -1,16 +1,18 @@
 """The part tables of the paper's authors: animals of Pascal-Part and of ILSVRC 2013 DET with part centres."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partscope.data.choices import chosen, held_out
 from partscope.data.files import file_sha256
-from partscope.data.matlab import read_mat
-from partscope.data.pascal_part import IMAGE_FOLDERS, MAIN_PARTS, training_objects
+from partscope.data.part_rows import (
+    TODO, Row, merged_rows, scaled_by_edges, scaled_by_pixels, whole_rows, with_samples,
+)  # fmt: skip
+from partscope.data.pascal_part import ANIMALS, FURTHER_PARTS, IMAGE_FOLDERS, image_folder, part_name, training_objects
 from partscope.data.photos import Listing, Photo
 from partscope.data.problems import Problem
 from partscope.errors import DataError
@@ -30,21 +32,21 @@ DET_ANIMALS = {
 }  # fmt: skip
 """Names of the ILSVRC categories, whose tables lie in folders called by their WordNet number."""
 
-_SIDE = 224
-"""Side of the square in whose pixels the tables give a part's centre."""
-
-_TODO = "restore the table that the authors published"
+_MAIN = ("head", "neck", "torso")
+_FOURTH = {"bird": "beak", "cat": "nose", "cow": "muzzle", "dog": "nose", "horse": "muzzle", "sheep": "muzzle"}
 
 
-class _Row(NamedTuple):
-    """One object of a table."""
+def table_parts(animal: str) -> tuple[str, ...]:
+    """Names of the parts of a VOC animal, in the order of its tables' numbers from 1.
 
-    file: str
-    """Name of the photograph as the table says it; empty where only the row's number names it."""
-    box: tuple[float, float, float, float] | None
-    points: Mapping[int, tuple[float, float]]
-    """For each part (from 0) that is there, its (row, column) in pixels of the photograph, from 0."""
-    fault: str = ""
+    Head, neck, torso, the tip of the face, then the others in the alphabet of Pascal-Part's short names. The
+    tables themselves name no part; decision 20 tells how the order was found.
+
+    >>> table_parts("bird")[3:6], table_parts("cat")[16]
+    (('beak', 'left eye', 'left foot'), 'tail')
+    """
+    rest = sorted({*FURTHER_PARTS[animal].split(), "tail"} - {_FOURTH[animal]})
+    return tuple(map(part_name, (*_MAIN, _FOURTH[animal], *rest)))
 
 
 def read_part_tables(root: Path, settings: DataSettings, split: Literal["train", "test"]) -> Listing:
@@ -53,45 +55,46 @@ def read_part_tables(root: Path, settings: DataSettings, split: Literal["train",
     `root` holds a folder of `truth_part01.mat`, `truth_part02.mat` and so on for each category (or one
     `truth_<category>.mat`), and the photographs: those of VOC 2010 in `JPEGImages/` or
     `VOCdevkit/VOC2010/JPEGImages/`, those of ILSVRC in `<number>_obj/img/img/` or `<number>/*.JPEG`.
-    Parts 1 to 4 of the VOC tables are head, neck, torso and tail, the two of the ILSVRC tables head and
-    front legs. The ILSVRC tables give a box only for objects with a part; `<number>_obj/img/data.mat`, where
-    it is there, gives those of the others. Splits as in `read_pascal_part`.
+    Without `data.landmarks`, VOC animals carry head, neck and torso; another part's table is read where
+    `data.landmarks` names it. ILSVRC animals have head and front legs, and their tables give a box only for
+    objects with a part; `<number>_obj/img/data.mat`, where it is there, gives those of the others. Splits as in
+    `read_pascal_part`; copies of one photograph stay on one side of the `image` split.
 
     Raises:
         DataError: there is no table, or a category is unknown.
     """
     tables = _tables(root)
     kept = chosen(list(tables), settings.categories, "category", "data.categories")
-    sets = {name: tables[name] for name in kept}
-    det = {name: folder.name in DET_ANIMALS for name, folder in sets.items()}
-    names = tuple(dict.fromkeys(part for name in kept for part in (DET_PARTS if det[name] else MAIN_PARTS)))
+    has = {name: DET_PARTS if _is_det(tables[name]) else table_parts(name) for name in kept}
+    usual = {name: has[name] if _is_det(tables[name]) else _MAIN for name in kept}
+    names = tuple(dict.fromkeys(part for name in kept for part in (has if settings.landmarks else usual)[name]))
+    wanted = chosen(names, settings.landmarks, "landmark", "data.landmarks")
     problems: list[Problem] = []
     photos: list[Photo] = []
     keys: list[str] = []
-    for category, folder in sets.items():
+    for k, category in enumerate(kept):
+        place, parts = tables[category], [part for part in has[category] if part in wanted]
         try:
-            rows = _det_rows(root, folder) if det[category] else _voc_rows(folder)
-            find = _det_files(root, folder.name) if det[category] else _voc_files(root)
+            find = _det_files(root, place.name) if _is_det(place) else _voc_files(root)
+            rows = _rows(root, place, has[category], parts or list(has[category][:1]))
         except DataError as error:
             problems.append(Problem(category, f"{error.doing}: {error.got}", error.todo))
             continue
-        parts = DET_PARTS if det[category] else MAIN_PARTS
-        placed = [names.index(part) for part in parts]
-        found: list[Photo] = []
+        found = []
         for number, row in enumerate(rows, 1):
             if row.box is None and not row.fault:
                 continue  # an ILSVRC object of which the tables hold nothing
-            where = f"{folder.relative_to(root).as_posix()}, row {number}"
+            where = f"{place.name}, row {number}"
             path = None if row.fault else find(row.file, number)
-            fault = row.fault or ("" if path is not None else f"no photograph of {row.file or f'number {number}'!r}")
-            if fault:
-                problems.append(Problem(where, fault, _TODO if row.fault else "restore the photograph"))
-            elif path is not None and row.box is not None and row.box[2] * row.box[3] >= settings.min_side**2:
-                landmarks, present = _landmarks(row, placed, len(names))
+            if row.fault:
+                problems.append(Problem(where, row.fault, TODO))
+            elif path is None:
+                problems.append(Problem(where, f"no photograph {row.file or number!r}", "restore the photograph"))
+            elif row.box is not None and row.box[2] * row.box[3] >= settings.min_side**2:
                 name = f"{category}/{row.file or path.name}#{number}"
-                found.append(Photo(path, name, kept.index(category), landmarks, present, row.box, None, where))
+                found.append(Photo(path, name, k, *_landmarks(row, names), row.box, None, where))
         photos += found
-        keys += _split_keys(found, f"{folder.name}/" if det[category] else "")
+        keys += _keys_of_copies(found, place.name) if _is_det(place) else [p.path.name for p in found]
     trained = training_objects([p.category for p in photos]) if settings.split == "authors" else None
     single = settings.single_category
     picked = [
@@ -104,137 +107,54 @@ def read_part_tables(root: Path, settings: DataSettings, split: Literal["train",
 
 def _tables(root: Path) -> dict[str, Path]:
     """Place of each category's tables: a folder, or one file."""
-    files = {path.stem.removeprefix("truth_"): path for path in root.glob("truth_*.mat")}
-    folders = {path.parent.name: path.parent for path in root.glob("*/truth_part*.mat")}
-    found = {DET_ANIMALS.get(name, name): path for name, path in sorted({**folders, **files}.items())}
-    if not found:
+    places = {path.stem.removeprefix("truth_"): path for path in sorted(root.glob("truth_*.mat"))}
+    places.update({path.parent.name: path.parent for path in sorted(root.glob("*/truth_part*.mat"))})
+    doing = f"looking for part tables in {str(root)!r}"
+    if not places:
         raise DataError(
-            f"looking for part tables in {str(root)!r}",
+            doing,
             "no */truth_part*.mat and no truth_*.mat" if root.is_dir() else "no such folder",
-            "set data.root and data.folder to the folder that holds the tables of the authors' data_input_VOC or "
-            "data_input_DET-2015-subset-ILSVRC2013train, with the photographs beside them",
+            "set data.root and data.folder to the folder with the tables of the authors' data_input_VOC or "
+            "data_input_DET-2015-subset-ILSVRC2013train, and put the photographs beside them",
         )
-    return dict(sorted(found.items()))
+    strange = [name for name in places if name not in (*ANIMALS, *DET_ANIMALS)]
+    if strange:
+        raise DataError(
+            doing,
+            f"tables of {strange[0]!r}",
+            f"leave those of {', '.join(ANIMALS)}, or of ILSVRC's WordNet numbers",
+        )
+    named = {DET_ANIMALS.get(name, name): path for name, path in places.items()}
+    if len(named) < len(places):
+        raise DataError(doing, "tables of VOC and of ILSVRC side by side", "give each a folder of its own")
+    return dict(sorted(named.items()))
 
 
-def _landmarks(row: _Row, placed: Sequence[int], count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    landmarks, present = np.zeros((count, 2), np.float32), np.zeros(count, bool)
+def _is_det(place: Path) -> bool:
+    return place.name in DET_ANIMALS
+
+
+def _rows(root: Path, place: Path, parts: Sequence[str], wanted: Sequence[str]) -> list[Row]:
+    if place.is_file():
+        return whole_rows(place, parts)
+    if not _is_det(place):
+        return merged_rows(place, parts, wanted, scaled_by_edges, fill=True)
+    there = [part for k, part in enumerate(parts, 1) if (place / f"truth_part{k:02d}.mat").is_file()]
+    rows = merged_rows(place, parts, there, scaled_by_pixels, fill=False)  # of goldfish, the head alone is marked
+    samples = root / f"{place.name}_obj" / "img" / "data.mat"
+    return with_samples(rows, samples) if samples.is_file() else rows
+
+
+def _landmarks(row: Row, names: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    landmarks, present = np.zeros((len(names), 2), np.float32), np.zeros(len(names), bool)
     for part, point in row.points.items():
-        landmarks[placed[part]], present[placed[part]] = point, True
+        if part in names:
+            landmarks[names.index(part)], present[names.index(part)] = point, True
     return landmarks, present
 
 
-def _voc_rows(place: Path) -> list[_Row]:
-    if place.is_file():
-        return [_guarded(lambda row=row: _whole_row(row)) for row in read_mat(place, "truth")]
-    return _merged(place, len(MAIN_PARTS), _scaled_by_edges, fill=True)
-
-
-def _det_rows(root: Path, folder: Path) -> list[_Row]:
-    rows = _merged(folder, len(DET_PARTS), _scaled_by_pixels, fill=False)
-    table = root / f"{folder.name}_obj" / "img" / "data.mat"
-    if not table.is_file():
-        return rows
-    samples = read_mat(table, "samples")
-    if len(samples) != len(rows):
-        raise DataError(f"reading {str(table)!r}", f"{len(samples)} objects beside tables of {len(rows)}", _TODO)
-    return [
-        row if row.box is not None or row.fault else _guarded(lambda s=sample: _Row("", _edges(s["obj"][0])[1], {}))
-        for row, sample in zip(rows, samples, strict=True)
-    ]
-
-
-def _merged(folder: Path, parts: int, point: Callable[..., tuple[float, float]], *, fill: bool) -> list[_Row]:
-    """Rows of one category from the tables of its parts; with `fill`, further tables give the boxes still lacking."""
-    paths = sorted(folder.glob("truth_part*.mat"))
-    number = {path: int(path.stem.removeprefix("truth_part")) for path in paths if path.stem[10:].isdigit()}
-    rows: list[_Row] = []
-    for path, k in sorted(number.items(), key=lambda item: item[1]):
-        if k > parts and not (fill and any(row.box is None and not row.fault for row in rows)):
-            break
-        table = read_mat(path, "truth")
-        rows = rows or [_Row("", None, {}) for _ in table]
-        if len(table) != len(rows):
-            raise DataError(f"reading {str(path)!r}", f"{len(table)} rows, the tables before it {len(rows)}", _TODO)
-        rows = [
-            _guarded(lambda old=old, new=new, path=path, k=k: _with_part(old, new, k - 1, k <= parts, point, path))
-            for old, new in zip(rows, table, strict=True)
-        ]
-    lacking = "no table gives its box: the object has none of the parts"
-    return [row._replace(fault=lacking) if fill and row.box is None and not row.fault else row for row in rows]
-
-
-def _guarded(make: Callable[[], _Row]) -> _Row:
-    try:
-        return make()
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        return _Row("", None, {}, f"not the structure of the authors' tables ({type(error).__name__}: {error})")
-
-
-def _with_part(
-    row: _Row, new: Mapping[str, Any], part: int, carried: bool, point: Callable[..., tuple[float, float]], path: Path
-) -> _Row:
-    if row.fault or not new["obj"]:
-        return row
-    (obj,) = new["obj"]
-    edges, box = _edges(obj)
-    file = str(obj["filename"])
-    if row.box is not None and (row.box, row.file) != (box, file):
-        return row._replace(fault=f"{path.name} has another object in this row than the tables before it")
-    centre = np.asarray(new["pHW_center"], float).ravel()
-    if not carried or centre.size == 0:  # the ILSVRC tables list some objects without the part
-        return row._replace(box=box, file=file)
-    if centre.size != 2 or not np.isfinite(centre).all():
-        raise ValueError(f"pHW_center {centre.tolist()} in {path.name}")
-    return _Row(file, box, {**row.points, part: point(centre, edges)})
-
-
-def _edges(obj: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, float, float, float]]:
-    """First and last column and row from 1 (VOC's habit), and the box from 0 in whole pixels."""
-    (given,) = obj["bndbox"]
-    words = ("Wmin", "Wmax", "Hmin", "Hmax") if "Wmin" in given else ("xmin", "xmax", "ymin", "ymax")
-    left, right, top, bottom = (float(np.asarray(given[w]).item()) for w in words)
-    left, top = max(left, 1.0), max(top, 1.0)  # some ILSVRC boxes start at 0; the authors' crop takes 1
-    if not (np.isfinite([left, right, top, bottom]).all() and right >= left and bottom >= top):
-        raise ValueError(f"bndbox from column {left:g} to {right:g}, row {top:g} to {bottom:g}")
-    return (left, right, top, bottom), (left - 1, top - 1, right - left + 1, bottom - top + 1)
-
-
-def _scaled_by_edges(centre: NDArray[np.float64], edges: tuple[float, ...]) -> tuple[float, float]:
-    """VOC tables: (centre - first) / (last - first) * 224, undone."""
-    left, right, top, bottom = edges
-    return top - 1 + centre[0] / _SIDE * (bottom - top), left - 1 + centre[1] / _SIDE * (right - left)
-
-
-def _scaled_by_pixels(centre: NDArray[np.float64], edges: tuple[float, ...]) -> tuple[float, float]:
-    """ILSVRC tables: pixels, from 1, of the crop stretched to 224 x 224."""
-    left, right, top, bottom = edges
-    row = top - 1.5 + (centre[0] - 0.5) / _SIDE * (bottom - top + 1)
-    return row, left - 1.5 + (centre[1] - 0.5) / _SIDE * (right - left + 1)
-
-
-def _whole_row(row: Mapping[str, Any]) -> _Row:
-    (obj,) = row["obj"]
-    _, box = _edges(obj)
-    points = {
-        k: (
-            float((part["Hmin"] + part["Hmax"]).item()) / 2 - 1,
-            float((part["Wmin"] + part["Wmax"]).item()) / 2 - 1,
-        )
-        for k, part in enumerate(row["partbox"][: len(MAIN_PARTS)])
-        if len(part["Wmin"])
-    }
-    return _Row(str(obj["filename"]), box, points)
-
-
 def _voc_files(root: Path) -> Callable[[str, int], Path | None]:
-    folder = next((root / name for name in (*IMAGE_FOLDERS, "images") if (root / name).is_dir()), None)
-    if folder is None:
-        raise DataError(
-            f"looking for the photographs of {str(root)!r}",
-            f"none of the folders {', '.join(map(repr, (*IMAGE_FOLDERS, 'images')))}",
-            "put the photographs of PASCAL VOC 2010 there",
-        )
+    folder = image_folder(root, (*IMAGE_FOLDERS, "images"))
     there = {entry.name for entry in folder.iterdir()}
     return lambda file, number: folder / file if file in there else None
 
@@ -251,15 +171,15 @@ def _det_files(root: Path, synset: str) -> Callable[[str, int], Path | None]:
     return find
 
 
-def _split_keys(photos: list[Photo], prefix: str) -> list[str]:
-    """What decides the side of each object: its photograph's name; copies of one photograph share the first's."""
-    sizes: dict[Path, int] = {path: path.stat().st_size for path in {p.path for p in photos}}
+def _keys_of_copies(photos: list[Photo], prefix: str) -> list[str]:
+    """What decides each object's side: the first name of its photograph, which ILSVRC's folders hold once an object."""
     alike: dict[int, list[Path]] = {}
-    for path, size in sorted(sizes.items()):
-        alike.setdefault(size, []).append(path)
-    first: dict[str, str] = {}
-    key = {path: prefix + path.name for path in sizes}
-    for group in (g for g in alike.values() if len(g) > 1):
+    for path in sorted({p.path for p in photos}):
+        alike.setdefault(path.stat().st_size, []).append(path)
+    key: dict[Path, str] = {}
+    for group in alike.values():
+        first: dict[str, str] = {}
         for path in group:
-            key[path] = first.setdefault(file_sha256(path), prefix + path.name)
+            digest = file_sha256(path) if len(group) > 1 else ""
+            key[path] = first.setdefault(digest, f"{prefix}/{path.name}")
     return [key[p.path] for p in photos]

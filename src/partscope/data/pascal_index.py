@@ -119,7 +119,9 @@ def _read_entry(path: Path, size: int, time: int) -> Entry:
     """Kept for the other split of the same job, also where the index cannot be written."""
     try:
         (anno,) = read_mat(path, "anno")
-        image, rows = str(anno["imname"]), list(anno["objects"])
+        image, rows = str(anno["imname"]), anno["objects"]
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise TypeError("objects that are no list of structs")
         objects = [_marked(k, row) for k, row in enumerate(rows, 1)]
     except DataError as error:
         return Entry("", (0, 0), (), f"{error.got}")
