@@ -17,7 +17,7 @@ LIBRARIES = {
     "settings": set(),
     "maths": {"torch", "jaxtyping"},
     "performers": {"torch", "torchvision", "PIL", "numpy", "safetensors", "jaxtyping"},
-    "data": {"torch", "torchvision", "PIL", "numpy"},
+    "data": {"torch", "torchvision", "PIL", "numpy", "jaxtyping"},
     "nets": {"torch", "jaxtyping"},
     "training": {"torch", "safetensors", "jaxtyping"},
     "diagnosis": {"torch", "jaxtyping", "numpy"},

@@ -14,8 +14,8 @@ T = TypeVar("T", "FitSettings", "ExplainerSettings")
 class DataSettings:
     """Which images, and what is known about them."""
 
-    kind: Literal["creatures", "folder", "coco", "cub200"] = "creatures"
-    """Layout of the images: drawn creatures, a tree of class folders, COCO keypoints, or CUB-200-2011."""
+    kind: Literal["creatures", "folder", "coco", "csv", "cub200"] = "creatures"
+    """Layout of the images: drawn creatures, a tree of class folders, COCO keypoints, a CSV table, or CUB-200-2011."""
     root: str | None = None
     """Folder that holds the data sets; not needed for `creatures`."""
     folder: str = ""
