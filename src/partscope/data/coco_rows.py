@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from partscope.data.files import read_text
+from partscope.data.names import text_fault
 from partscope.data.problems import Problem, brief
 from partscope.errors import DataError
 
@@ -56,7 +57,7 @@ def as_id(value: object) -> Id | None:
     (7, 7, 'a7', None, None, None)
     """
     if isinstance(value, str):
-        return value
+        return None if text_fault(value) else value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if abs(value) < 2**63 and value == int(value) else None
@@ -85,7 +86,7 @@ def rows_by_id(file: str, table: Row, key: str, needed: tuple[str, ...]) -> Rows
     """
     rows = table.get(key)
     if not isinstance(rows, list):
-        found = ", ".join(map(str, table))
+        found = ", ".join(map(str, [*table][:12]))
         raise DataError(f"reading {key!r} of {file!r}", f"no list of {key!r}; keys: {found}", "export COCO keypoints")
     good: dict[Id, Row] = {}
     numbers: dict[Id, int] = {}

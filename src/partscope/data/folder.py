@@ -7,8 +7,9 @@ import numpy as np
 
 from partscope.data.choices import chosen, held_out
 from partscope.data.files import required_image_names
+from partscope.data.names import text_fault
 from partscope.data.photos import Listing, Photo
-from partscope.data.problems import Problem
+from partscope.data.problems import Problem, brief
 from partscope.data.sample import NEGATIVE
 from partscope.errors import DataError
 from partscope.settings import DataSettings
@@ -27,7 +28,7 @@ def read_folder(root: Path, settings: DataSettings, split: Literal["train", "tes
         DataError: no images, a `train` without a `test`, an unknown category, or an empty split.
     """
     doing = f"listing the images of {str(root)!r}"
-    names = required_image_names(root, doing)
+    names, problems = _named(required_image_names(root, doing))
     own_split = (root / "train").is_dir()
     if own_split != (root / "test").is_dir():
         there, lacking = ("train", "test") if own_split else ("test", "train")
@@ -55,14 +56,22 @@ def read_folder(root: Path, settings: DataSettings, split: Literal["train", "tes
         for name, label in labelled
         if label in kept and _split_of(name, own_split, share) == split
     ]
-    todo = "move it into the folder of its class, or out of the data set"
-    problems = tuple(
-        Problem(
-            name, "an image in no class folder, beside others that are in one", todo, _split_of(name, own_split, share)
-        )
-        for name in loose
+    what, todo = (
+        "an image in no class folder, beside others that are in one",
+        "move it into its class's folder, or away",
     )
-    return Listing(photos, (single,) if single else kept, (), problems)
+    problems += [Problem(f"image {name!r}", what, todo, _split_of(name, own_split, share)) for name in loose]
+    return Listing(photos, (single,) if single else kept, (), tuple(problems))
+
+
+def _named(names: list[str]) -> tuple[list[str], list[Problem]]:
+    """File names that are text, and what is wrong with the others."""
+    faults = {name: text_fault(name) for name in names}
+    todo = "rename the file in letters that UTF-8 has"
+    problems = [
+        Problem(f"image {brief(name)}", f"the file name is {said}", todo) for name, said in faults.items() if said
+    ]
+    return [name for name in names if faults[name] is None], problems
 
 
 def _split_of(name: str, own_split: bool, test_share: float) -> Literal["train", "test"]:
@@ -77,11 +86,11 @@ def read_negatives(root: Path, folder: str, split: Literal["train", "test"]) -> 
     Raises:
         DataError: the folder has no images.
     """
-    names = required_image_names(root / folder, f"listing the negatives of {str(root / folder)!r}")
+    names, problems = _named(required_image_names(root / folder, f"listing the negatives of {str(root / folder)!r}"))
     half = (len(names) + 1) // 2
     nothing = np.zeros((0, 2), np.float32), np.zeros(0, bool)
     photos = [
         Photo(root / folder / name, f"{folder}/{name}", NEGATIVE, *nothing, source="its folder")
         for name in (names[:half] if split == "train" else names[half:])
     ]
-    return Listing(photos, (), ())
+    return Listing(photos, (), (), tuple(problems))

@@ -83,7 +83,10 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
     """
     photos, *negatives = _parts(settings, input_size, split)
     if settings.on_problem == "refuse":
-        refuse(photos.left_out, f"listing the {split} images of {_place(settings)!r}")
+        refuse(
+            [p for part in (photos, *negatives) for p in part.left_out],
+            f"listing the {split} images of {_place(settings)!r}",
+        )
     else:
         photos, _ = yield from _looked_at(photos, split)
     if not len(photos):
@@ -138,16 +141,17 @@ def _looked_at(photos: PhotoSet, split: Split) -> Generator[Progress, None, Surv
 def _parts(settings: DataSettings, input_size: int, split: Split) -> list[PhotoSet]:
     """The objects and, if there are to be any, the negatives; as their tables have them."""
     _check(settings, input_size)
-    parts: list[PhotoSet] = []
-    if settings.kind == "creatures":
-        parts.append(_drawn(settings, input_size, split))
-    else:
-        listing: Listing = _READERS[settings.kind](Path(settings.root or ".") / settings.folder, settings, split)
-        parts.append(FilePhotos(listing, input_size, _landmarks(listing.landmark_names, settings)))
+    read = _drawn if settings.kind == "creatures" else _read
+    parts: list[PhotoSet] = [read(settings, input_size, split)]
     if settings.negatives is not None:
         negatives = read_negatives(Path(settings.root or "."), settings.negatives, split)
         parts.append(FilePhotos(negatives, input_size))
     return parts
+
+
+def _read(settings: DataSettings, input_size: int, split: Split) -> PhotoSet:
+    listing: Listing = _READERS[settings.kind](Path(settings.root or ".") / settings.folder, settings, split)
+    return FilePhotos(listing, input_size, _landmarks(listing.landmark_names, settings))
 
 
 def _place(settings: DataSettings) -> str:

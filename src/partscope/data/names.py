@@ -23,8 +23,8 @@ def text_fault(text: object) -> str | None:
     if not isinstance(text, str) or not text.strip():
         return f"{brief(text)} instead of a name"
     try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell, or a file's name that is no UTF-8
         return f"{brief(text)}, which holds characters that no name has"
     return f"{brief(text)}, which holds characters that no name has" if "\0" in text or "\n" in text else None
 

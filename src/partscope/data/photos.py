@@ -1,5 +1,6 @@
 """Photo sets that stand on others: decoded from files, joined, mirrored."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, final
@@ -64,7 +65,6 @@ class FilePhotos(PhotoSet):
         self.input_size = input_size
         self._chosen = list(chosen)
         self.left_out = listing.problems
-        self._listing = listing
         self._photos = listing.photos
         self._digests: dict[Path, str] = {}
 
@@ -74,9 +74,10 @@ class FilePhotos(PhotoSet):
         Args:
             problems: by the index of the image that each takes away.
         """
-        kept = [photo for i, photo in enumerate(self._photos) if i not in problems]
-        left_out = (*self._listing.problems, *problems.values())
-        return FilePhotos(self._listing._replace(photos=kept, problems=left_out), self.input_size, tuple(self._chosen))
+        fewer = copy.copy(self)
+        fewer._photos = [photo for i, photo in enumerate(self._photos) if i not in problems]
+        fewer.left_out = (*self.left_out, *problems.values())
+        return fewer
 
     def source_size(self, i: int) -> tuple[int, int]:
         """Width and height of image `i`'s file, upright, from its header alone.
@@ -238,6 +239,11 @@ class JoinedPhotos(PhotoSet):
         part, k = self._part(i)
         return part.file_digest(k)
 
+    def source_size(self, i: int) -> tuple[int, int] | None:
+        """Width and height of the file of image `i`, if it has one."""
+        part, k = self._part(i)
+        return part.source_size(k)
+
     @property
     def transform_digest(self) -> str:
         """SHA-256 (hex) of both sets' transforms."""
@@ -286,6 +292,10 @@ class MirroredPhotos(PhotoSet):
     def file_digest(self, i: int) -> str:
         """SHA-256 (hex) of the bytes that image `i` is made of; the same for its mirror image."""
         return self._photos.file_digest(checked_index(i, len(self)) % len(self._photos))
+
+    def source_size(self, i: int) -> tuple[int, int] | None:
+        """Width and height of the file of image `i`, if it has one."""
+        return self._photos.source_size(checked_index(i, len(self)) % len(self._photos))
 
     @property
     def transform_digest(self) -> str:
