@@ -24,6 +24,7 @@ LAYOUTS = {
     "train and test folders": trees.write_split_classes,
     "flat folder": trees.write_flat,
     "coco": trees.write_coco,
+    "csv": trees.write_csv,
     "cub200": trees.write_cub,
 }
 VARIANTS = ("plain", "negatives", "mirror", "single")

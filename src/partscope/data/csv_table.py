@@ -142,7 +142,7 @@ def _rows(
     lines: Sequence[str], separator: str, columns: Columns, test_share: float, faults: Faults, halves: dict[int, str]
 ) -> Iterator[Row]:
     for number, line in enumerate(lines[1:], 2):
-        if not line.strip():
+        if not line.strip(" \t"):
             continue
         where = f"{FILE}, line {number}"
         cells = _cells(line, separator) if '"' in line else [cell.strip() for cell in line.split(separator)]

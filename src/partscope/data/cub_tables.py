@@ -46,7 +46,7 @@ def named_rows(root: Path, name: str, faults: Faults) -> dict[int, tuple[str, in
     for number, line in enumerate(text.split("\n"), 1):
         where = f"{name}, line {number}"
         key, _, label = line.strip().partition(" ")
-        if not line.strip():
+        if not line.strip(" \t"):
             continue
         if not (key.isascii() and key.isdecimal() and len(key) <= _DIGITS and label.strip()):
             faults.note(Problem(where, brief(line), "give a number and a name"), None)
@@ -95,8 +95,12 @@ def number_rows(root: Path, name: str, width: int, keys: int, faults: Faults) ->
         if row is not None and bool(_sound(row[None], keys)[0]):
             rows.append(row)
             numbers.append(number)
-        elif words:
-            image = int(words[0]) if words[0].isascii() and words[0].isdecimal() and len(words[0]) <= _DIGITS else None
+        elif line.strip(" \t"):
+            image = (
+                int(words[0])
+                if words and words[0].isascii() and words[0].isdecimal() and len(words[0]) <= _DIGITS
+                else None
+            )
             faults.add(f"{name}, line {number}", brief(line), f"give {width} numbers separated by spaces", image)
             broken |= set() if image is None else {image}
     return Table(name, np.array(rows).reshape(-1, width), np.array(numbers, int), frozenset(broken))

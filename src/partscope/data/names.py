@@ -3,6 +3,7 @@
 import os
 import posixpath
 import re
+import unicodedata
 from difflib import get_close_matches
 from pathlib import Path
 from typing import final
@@ -12,6 +13,8 @@ from partscope.data.problems import brief
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _NEAREST_SOUGHT = 3
+_NO_LETTERS = ("Cc", "Cs")
+"""Control characters, and half surrogate pairs: JSON can spell them, and a file's name that is no UTF-8 has them."""
 
 
 def text_fault(text: object) -> str | None:
@@ -22,11 +25,9 @@ def text_fault(text: object) -> str | None:
     """
     if not isinstance(text, str) or not text.strip():
         return f"{brief(text)} instead of a name"
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell, or a file's name that is no UTF-8
+    if any(unicodedata.category(letter) in _NO_LETTERS for letter in text):
         return f"{brief(text)}, which holds characters that no name has"
-    return f"{brief(text)}, which holds characters that no name has" if "\0" in text or "\n" in text else None
+    return None
 
 
 def file_fault(name: object) -> str | None:

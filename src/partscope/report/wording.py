@@ -195,8 +195,9 @@ def limits(diagnosis: Diagnosis) -> list[str]:
     if lost and lost["problems"]:
         first = lost["problems"][0]
         sentences.append(
-            f"Damaged rows or files were left out: {lost['train']:,} of the training images, {lost['test']:,} of the test "
-            f"images, {lost['unknown']:,} of unknown split (the first: {first['where']}, {first['what']}). No number "
+            f"Damaged rows or files were left out: {lost['train']:,} of the training images, {lost['test']:,} of "
+            f"the test images, {lost['unknown']:,} of unknown split (the first: {first['where']}, "
+            f"{first['what']}). No number "
             "here speaks of them; if damage is commoner in one category, they are not like the rest."
         )
     sentences.append(
