@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partscope.data.files import read_text
+from partscope.data.names import text_fault
 from partscope.data.problems import Faults, Problem, brief
 from partscope.errors import DataError
 
@@ -48,7 +49,7 @@ def named_rows(root: Path, name: str, faults: Faults) -> dict[int, tuple[str, in
         key, _, label = line.strip().partition(" ")
         if not line.strip(" \t"):
             continue
-        if not (key.isascii() and key.isdecimal() and len(key) <= _DIGITS and label.strip()):
+        if not (key.isascii() and key.isdecimal() and len(key) <= _DIGITS and text_fault(label) is None):
             faults.note(Problem(where, brief(line), "give a number and a name"), None)
         elif int(key) in rows:
             same = rows[int(key)][0] == label.strip()
