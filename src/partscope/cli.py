@@ -32,6 +32,7 @@ Which object parts does a CNN use, where, and how much of its decision rests on 
 
 commands:
   demo                  the whole job on drawn creatures, in about a minute: start here
+  data CONFIG           show what a data set holds, and every fault in it, before anything is learned from it
   fit CONFIG --out DIR  learn an explainer for a network, diagnose it, write the report; resumes DIR
   diagnose DIR          measure a fitted run again, here or on another machine
   report DIR            write report.html from a run's diagnosis again
@@ -43,8 +44,9 @@ commands:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code: 0, 1 for a failure told in three lines, 130 if interrupted."""
-    commands: dict[str, Callable[[list[str]], None]] = {
+    commands: dict[str, Callable[[list[str]], int | None]] = {
         "demo": _demo,
+        "data": _data,
         "fit": _fit,
         "diagnose": _diagnose,
         "report": _report,
@@ -65,14 +67,13 @@ def run(arguments: Sequence[str]) -> int:
                 f"there is no command '{arguments[0]}'",
                 f"use one of {', '.join(commands)}; `partscope --help` explains them",
             )
-        commands[arguments[0]](list(arguments[1:]))
+        return commands[arguments[0]](list(arguments[1:])) or 0
     except PartscopeError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command resumes from the last saved state", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser(command: str, about: str) -> ArgumentParser:
@@ -110,7 +111,6 @@ def _nearest(parser: ArgumentParser, text: str) -> str:
 
 def _with_job(parser: ArgumentParser) -> None:
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings")
-    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
     parser.add_class_arguments(Job, None)
 
 
@@ -136,16 +136,21 @@ def _demo(arguments: list[str]) -> None:
 
 def _fit(arguments: list[str]) -> None:
     parser = _parser("fit", "Learns an explainer, diagnoses it and writes the report; resumes what is there.")
+    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
     _with_job(parser)
+    parsed = _parse_job(parser, arguments)
+    if parsed.out is None:
+        raise SettingsError("starting `partscope fit`", "no run folder", "give one with --out DIR")
+    _carry_out(_job(parser, parsed), Path(parsed.out))
+
+
+def _parse_job(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     if arguments and not arguments[0].startswith("-"):
         arguments = ["--config", *arguments]
     for before, name in pairwise(arguments):
         if before == "--config":
             _need_file(name)
-    parsed = _parse(parser, arguments)
-    if parsed.out is None:
-        raise SettingsError("starting `partscope fit`", "no run folder", "give one with --out DIR")
-    _carry_out(_job(parser, parsed), Path(parsed.out))
+    return _parse(parser, arguments)
 
 
 def _need_file(name: str) -> None:
@@ -155,6 +160,16 @@ def _need_file(name: str) -> None:
             f"there is no file '{name}'",
             "give a YAML file, or settings as --fit.epochs 3",
         )
+
+
+def _data(arguments: list[str]) -> int:
+    parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of `fit`.")
+    parser.add_argument("--out", type=str, default="contact-sheet.png", help="picture of the images to write")
+    _with_job(parser)
+    parsed = _parse_job(parser, arguments)
+    from partscope.cli_data import show_data
+
+    return show_data(_job(parser, parsed), Path(parsed.out))
 
 
 def _carry_out(job: Job, out: Path) -> None:

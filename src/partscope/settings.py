@@ -14,8 +14,10 @@ T = TypeVar("T", "FitSettings", "ExplainerSettings")
 class DataSettings:
     """Which images, and what is known about them."""
 
-    kind: Literal["creatures", "folder", "coco", "cub200", "pascal_part", "part_tables", "huggingface"] = "creatures"
-    """Layout of the images: drawn creatures, a tree of class folders, or a data set's own (see docs/how-to)."""
+    kind: Literal[
+        "creatures", "folder", "coco", "csv", "cub200", "pascal_part", "part_tables", "huggingface"
+    ] = "creatures"
+    """Layout: drawn creatures, class folders, COCO keypoints, a CSV table, the paper's data sets, or `datasets`."""
     root: str | None = None
     """Folder that holds the data sets; not needed for `creatures`."""
     folder: str = ""

@@ -60,6 +60,11 @@ LAYOUTS = {
         edited("annotations.json", '"bbox": [2,', '"bbox": [1,'),
         edited("annotations.json", '"keypoints": [6, 4,', '"keypoints": [7, 4,'),
     ),
+    "csv": Layout(
+        trees.write_csv,
+        edited("annotations.csv", "train,2,3,16", "train,1,3,16"),
+        edited("annotations.csv", "9.5,6,4,12", "9.5,7,4,12"),
+    ),
     "cub200": Layout(
         trees.write_cub,
         edited("bounding_boxes.txt", "1 2.5", "1 1.5"),

@@ -3,7 +3,6 @@
 import io
 import math
 import re
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,9 @@ from partscope.errors import DataError
 CROP_RULE = "whole pixels that the box touches, clipped to the image, antialiased bilinear, 1"
 """What `cut` does, in words; changes whenever its pixels would."""
 
+_DEEPEST = 2**16 - 1
+_ORIENTATION = 0x0112
+_LYING = (5, 6, 7, 8)
 _ROUNDING = 1e-3
 _HALF_PIXEL = 0.5
 
@@ -36,27 +38,57 @@ class PixelBox(NamedTuple):
 def open_rgb(path: Path, encoded: bytes | None = None) -> Image.Image:
     """Decode an image file, or its bytes where they are given, to 8-bit RGB, upright.
 
-    Grey, palette, CMYK and 16-bit files are converted; an EXIF orientation is applied; transparency is
-    dropped.
+    * An EXIF orientation is applied first: boxes, landmarks and sizes refer to the *upright* image, the one that a
+      person sees who annotates it.
+    * Grey and palette files are converted. CMYK becomes (1 - C)(1 - K) and so on; JPEGs of four channels are read as
+      Adobe writes them, inverted.
+    * Of 16-bit samples, grey or colour, the upper eight bits are kept (v // 256), whichever format holds them.
+    * Transparency is dropped: a hidden pixel shows the colour that the file gives it.
+    * Of several frames or pages the first is taken.
 
     Raises:
-        DataError: the file cannot be read or decoded.
+        DataError: the file cannot be read or decoded; it asks for more pixels than Pillow takes from a file that may be
+            a decompression bomb; or its samples are real numbers or 32-bit, whose range nothing states.
     """
     try:
         with Image.open(path if encoded is None else io.BytesIO(encoded)) as file:
             file.load()
-            image = ImageOps.exif_transpose(file)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"reading the image {str(path)!r}",
-            f"{type(error).__name__}: {error}",
-            "replace the file with an intact one, or remove it from the data set",
-        ) from error
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).astype(np.int64) // 256).clip(0, 255).astype(np.uint8)).convert("RGB")
+            return _rgb(ImageOps.exif_transpose(file))
+    except Exception as error:  # damaged files make Pillow's decoders raise nearly anything
+        raise _unreadable(path, error) from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F" or image.mode.startswith("I"):
+        deep = np.asarray(image)
+        if image.mode == "F" or deep.min() < 0 or deep.max() > _DEEPEST:
+            raise ValueError(f"samples of mode {image.mode}, from {deep.min():g} to {deep.max():g}, of no stated range")
+        return Image.fromarray((deep // 256).astype(np.uint8)).convert("RGB")
     if image.mode == "P":
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def upright_size(path: Path, encoded: bytes | None = None) -> tuple[int, int]:
+    """Width and height of an image file, or of its bytes where they are given, upright; reads the header alone.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with Image.open(path if encoded is None else io.BytesIO(encoded)) as file:
+            turned = file.getexif().get(_ORIENTATION, 1) in _LYING
+            return file.size[::-1] if turned else file.size
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"reading the image {str(path)!r}",
+        f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
+        "replace the file with an intact one, or remove it from the data set",
+    )
 
 
 def touched_pixels(box: tuple[float, float, float, float] | None, width: int, height: int) -> PixelBox | None:

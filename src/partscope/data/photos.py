@@ -1,7 +1,8 @@
 """Photo sets that stand on others: decoded from files, joined, mirrored."""
 
+import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -9,13 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from partscope.data.crops import CROP_RULE, PixelBox, cut, framed, mirror, open_rgb, touched_pixels
+from partscope.data.crops import CROP_RULE, PixelBox, cut, framed, mirror, open_rgb, touched_pixels, upright_size
 from partscope.data.files import file_sha256
 from partscope.data.problems import Problem
 from partscope.data.sample import PhotoSet, Sample, checked_index, digest_of
 from partscope.errors import DataError
 
 _TOLERANCE = 1.0
+_ENDLESS = 10**9
 
 
 class Photo(NamedTuple):
@@ -80,6 +82,26 @@ class FilePhotos(PhotoSet):
         self._margin, self._aspect = margin, aspect
         self._digests: dict[Path, str] = {}
 
+    def without(self, problems: Mapping[int, Problem]) -> "FilePhotos":
+        """The set without some of its images, and with what is said of them.
+
+        Args:
+            problems: by the index of the image that each takes away.
+        """
+        fewer = copy.copy(self)
+        fewer._photos = [photo for i, photo in enumerate(self._photos) if i not in problems]
+        fewer.left_out = (*self.left_out, *problems.values())
+        return fewer
+
+    def source_size(self, i: int) -> tuple[int, int]:
+        """Width and height of image `i`'s file, upright, from its header alone.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        photo = self._photos[checked_index(i, len(self))]
+        return upright_size(photo.path, photo.stored() if photo.stored else None)
+
     def __len__(self) -> int:
         return len(self._photos)
 
@@ -137,6 +159,49 @@ def _within(points: torch.Tensor, box: PixelBox) -> torch.Tensor:
     return ((points >= low - _TOLERANCE) & (points <= high + _TOLERANCE)).all(-1)
 
 
+def misfits(photo: Photo, size: tuple[int, int] | None, names: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """Everything in an annotation that does not fit its image: what, and what to do about it.
+
+    Args:
+        photo: the annotation.
+        size: width and height of the image in pixels; None asks only what holds on any image.
+        names: of the landmarks, for the messages.
+    """
+    found = []
+    if size is not None and photo.size is not None and photo.size != size:
+        todo = "restore the image that was annotated, or correct the annotation"
+        if photo.size == size[::-1]:
+            todo = "annotate the upright image, or store it upright (its EXIF orientation may turn it)"
+        stated = f"annotated as {photo.size[0]} x {photo.size[1]} px"
+        return [(f"an image of {size[0]} x {size[1]} px, {stated}", todo)]
+    width, height = size or (_ENDLESS, _ENDLESS)
+    on = f"on the {width} x {height} px image" if size else "on any image"
+    if touched_pixels(photo.box, width, height) is None:
+        todo = "correct the box (left, top, width, height), or remove the object from the annotations"
+        found.append((f"a box {shown_box(photo.box)} that has no area {on}", todo))
+    if not photo.present.any():
+        return found
+    low = np.float32(-0.5 - _TOLERANCE)
+    high = np.array([height, width], np.float32) - 0.5 + _TOLERANCE
+    outside = photo.present & ~((photo.landmarks >= low) & (photo.landmarks <= high)).all(1)
+    for k in np.flatnonzero(outside).tolist():
+        row, column = photo.landmarks[k].tolist()
+        name = f" ({names[k]})" if k < len(names) else ""
+        beside = f"outside the {width} x {height} px image" if size else "outside any image"
+        what = f"landmark {k + 1}{name} at row {row:g}, column {column:g}, {beside}"
+        found.append((what, "correct the landmark (pixels of the whole image), or mark it as not visible"))
+    return found
+
+
+def shown_box(box: tuple[float, float, float, float] | None) -> str:
+    """A box as a message writes it.
+
+    >>> shown_box((1.0, 2.5, 3.0, 4.0))
+    '(1.0, 2.5, 3.0, 4.0)'
+    """
+    return "of the whole image" if box is None else str(tuple(float(v) for v in box))
+
+
 def checked_box(photo: Photo, width: int, height: int) -> PixelBox:
     """The pixels of a photo's box on an image of that size.
 
@@ -144,31 +209,11 @@ def checked_box(photo: Photo, width: int, height: int) -> PixelBox:
         DataError: the annotation states another size, the box is empty, or a landmark lies more than a pixel
             outside the image.
     """
-    doing = f"fitting the annotation of {photo.name!r} ({photo.source}) to its image"
-    if photo.size is not None and photo.size != (width, height):
-        raise DataError(
-            doing,
-            f"an image of {width} x {height} px, annotated as {photo.size[0]} x {photo.size[1]} px",
-            "restore the image that was annotated, or correct the annotation",
-        )
+    found = misfits(photo, (width, height))
     box = touched_pixels(photo.box, width, height)
-    if box is None:
-        raise DataError(
-            doing,
-            f"a box {photo.box} that has no area on the {width} x {height} px image",
-            "correct the box (left, top, width, height), or remove the object from the annotations",
-        )
-    low = np.float32(-0.5 - _TOLERANCE)
-    high = np.array([height, width], np.float32) - 0.5 + _TOLERANCE
-    outside = photo.present & ~((photo.landmarks >= low) & (photo.landmarks <= high)).all(1)
-    if outside.any():
-        k = int(outside.argmax())
-        row, column = photo.landmarks[k].tolist()
-        raise DataError(
-            doing,
-            f"landmark {k + 1} at row {row:g}, column {column:g}, outside the {width} x {height} px image",
-            "correct the landmark (pixels of the whole image, not of the box), or mark it as not visible",
-        )
+    if found or box is None:
+        doing = f"fitting the annotation of {photo.name!r} ({photo.source}) to its image"
+        raise DataError(doing, "; ".join(what for what, _ in found), found[0][1])
     return box
 
 
@@ -214,6 +259,11 @@ class JoinedPhotos(PhotoSet):
         """SHA-256 (hex) of the bytes that image `i` is made of."""
         part, k = self._part(i)
         return part.file_digest(k)
+
+    def source_size(self, i: int) -> tuple[int, int] | None:
+        """Width and height of the file of image `i`, if it has one."""
+        part, k = self._part(i)
+        return part.source_size(k)
 
     @property
     def transform_digest(self) -> str:
@@ -263,6 +313,10 @@ class MirroredPhotos(PhotoSet):
     def file_digest(self, i: int) -> str:
         """SHA-256 (hex) of the bytes that image `i` is made of; the same for its mirror image."""
         return self._photos.file_digest(checked_index(i, len(self)) % len(self._photos))
+
+    def source_size(self, i: int) -> tuple[int, int] | None:
+        """Width and height of the file of image `i`, if it has one."""
+        return self._photos.source_size(checked_index(i, len(self)) % len(self._photos))
 
     @property
     def transform_digest(self) -> str:
