@@ -14,9 +14,9 @@ T = TypeVar("T", "FitSettings", "ExplainerSettings")
 class DataSettings:
     """Which images, and what is known about them."""
 
-    kind: Literal[
-        "creatures", "folder", "coco", "csv", "cub200", "pascal_part", "part_tables", "huggingface"
-    ] = "creatures"
+    kind: Literal["creatures", "folder", "coco", "csv", "cub200", "pascal_part", "part_tables", "huggingface"] = (
+        "creatures"
+    )
     """Layout: drawn creatures, class folders, COCO keypoints, a CSV table, the paper's data sets, or `datasets`."""
     root: str | None = None
     """Folder that holds the data sets; not needed for `creatures`."""

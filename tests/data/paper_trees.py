@@ -89,15 +89,13 @@ def table_row(obj: NDArray[Any], centre: tuple[float, float] | None) -> dict[str
 
 def save_table(path: Path, rows: Sequence[Mapping[str, Any]], name: str = "truth") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    scipy.io.savemat(path, {name: structs(rows)})
+    scipy.io.savemat(path, {name: structs(rows)}, do_compression=True)
 
 
 def write_voc_tables(root: Path, box_shift: int = 0, landmark_shift: int = 0) -> DataSettings:
     for c, animal in enumerate(("bird", "cow")):
         files = [f"2009_{10 * c + k:06d}.jpg" for k in range(6)]
-        objects = [
-            table_object(file, (3 - box_shift, 2, 18, 12), k + 1, name=animal) for k, file in enumerate(files)
-        ]
+        objects = [table_object(file, (3 - box_shift, 2, 18, 12), k + 1, name=animal) for k, file in enumerate(files)]
         for part in (1, 2, 3, 4):
             centres = [
                 None if (part, k) in ((2, 1), (4, 0)) else (20.0 * part + landmark_shift, 100.0) for k in range(6)
@@ -112,9 +110,7 @@ def write_voc_tables(root: Path, box_shift: int = 0, landmark_shift: int = 0) ->
 def write_det_tables(root: Path, box_shift: int = 0, landmark_shift: int = 0, *, samples: bool = True) -> DataSettings:
     synset = "n02391049"
     boxes = [(2 - box_shift, 1, 18, 13)] * 7
-    objects = [
-        table_object(f"{synset}_{k}", box, k + 1, folder=synset, name=synset) for k, box in enumerate(boxes)
-    ]
+    objects = [table_object(f"{synset}_{k}", box, k + 1, folder=synset, name=synset) for k, box in enumerate(boxes)]
     for part in (1, 2):
         rows = [table_row(o, (30.5 * part + landmark_shift, 60) if k < 4 else None) for k, o in enumerate(objects)]
         save_table(root / synset / f"truth_part{part:02d}.mat", rows)

@@ -159,9 +159,7 @@ def test_negatives_that_cannot_be(tmp_path: Path) -> None:
         assert "category 'dog' twice" in failure(
             replace(made, categories=categories, negative_categories=("dog", "dog"))
         )
-    assert "no category 'cta' in the data" in failure(
-        replace(made, categories=("cta",), negative_categories=("dog",))
-    )
+    assert "no category 'cta' in the data" in failure(replace(made, categories=("cta",), negative_categories=("dog",)))
     every = failure(replace(made, negative_categories=("dog", "cat")))
     assert "got: data.negative_categories names all categories" in every
 

@@ -104,7 +104,7 @@ def test_objects_as_lists_side_by_side(tmp_path: Path) -> None:
 
 def problems(settings: DataSettings) -> list[str]:
     listing = read_huggingface(Path(str(settings.root)), settings, "train")
-    with pytest.raises(DataError, match="--data.on_problem skip"):
+    with pytest.raises(DataError, match=r"--data\.on_problem skip"):
         load_photos(settings, 8, "train")
     return [f"{p.where}: {p.what}" for p in listing.problems]
 

@@ -310,7 +310,7 @@ def test_version_7_3_reads_as_version_5(tmp_path: Path) -> None:
     assert same(before, after) and len(after) == 6 and after[1]["obj"] == []
     assert [bool(row) for row in read_mat(path, "truth", {3})] == [False] * 3 + [True] + [False] * 2
     assert not listed(settings)[0].problems and len(objects(settings)) == 12
-    with pytest.raises(DataError, match="a .mat file of another kind, with 'truth' and no 'anno'"):
+    with pytest.raises(DataError, match=r"a \.mat file of another kind, with 'truth' and no 'anno'"):
         read_mat(path, "anno")
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(DataError, match=r"reading 'truth' of .*truth_part02.mat"):

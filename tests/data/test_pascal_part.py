@@ -88,7 +88,7 @@ def test_few_objects_all_train() -> None:
 
 def test_the_authors_split_is_only_for_their_data(tmp_path: Path) -> None:
     settings = DataSettings(kind="folder", root=str(tmp_path), split="authors")
-    with pytest.raises(SettingsError, match="data.split 'authors' with data.kind 'folder'") as caught:
+    with pytest.raises(SettingsError, match=r"data\.split 'authors' with data\.kind 'folder'") as caught:
         load_photos(settings, 16, "train")
     assert caught.value.todo == "it is for: pascal_part, part_tables"
 

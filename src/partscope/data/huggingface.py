@@ -57,10 +57,10 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
         for i, row in enumerate(tables[part]):
             where = f"{part}, row {i}"
             here = _objects(row, columns)
+            side = "test" if (part != "train" if own else held_out(f"{i}", settings.test_share)) else "train"
             if isinstance(here, str):
-                problems.append(Problem(where, here, "correct the row"))
+                problems.append(Problem(where, here, "correct the row", side))
                 continue
-            test = part != "train" if own else held_out(f"{i}", settings.test_share)
             for number, (label, box, keypoints) in enumerate(here):
                 place = where + (f", object {number}" if columns.objects else "")
                 try:
@@ -80,9 +80,9 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
                         partial(_encoded, data, i, columns.image, place),
                     )
                 except (TypeError, ValueError, LookupError) as error:
-                    problems.append(Problem(place, f"{error}", "correct the row"))
+                    problems.append(Problem(place, f"{error}", "correct the row", side))
                     continue
-                if test == (split == "test"):
+                if side == split:
                     photos.append(photo)
     return Listing(photos, (single,) if single else kept, points, tuple(problems))
 
@@ -93,9 +93,7 @@ def _loaded(root: Path) -> dict[str, Any]:
     try:
         import datasets
     except ImportError:
-        raise DataError(
-            doing, "the package `datasets` is not installed", "pip install 'partscope[hub]'"
-        ) from None
+        raise DataError(doing, "the package `datasets` is not installed", "pip install 'partscope[hub]'") from None
     try:
         found = _opened(datasets, root)
     except Exception as error:  # datasets raises what its file systems, Arrow and its builders raise
@@ -164,7 +162,10 @@ def _inner(feature: Any) -> dict[str, Any]:
 
 def _table(data: Any, settings: DataSettings, doing: str) -> Any:
     columns = _columns(data, settings, doing)
-    wanted = {columns.objects or columns.label, *(() if columns.inner or not columns.keypoints else (columns.keypoints,))}
+    wanted = {
+        columns.objects or columns.label,
+        *(() if columns.inner or not columns.keypoints else (columns.keypoints,)),
+    }
     return data.select_columns(sorted(wanted))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from partscope.errors import DataError
 
+
 def read_mat(path: Path, name: str, only: Collection[int] | None = None) -> Any:
     """One variable of a `.mat` file of version 5, or 7.3 where h5py is installed; nothing in it is run.
 

@@ -79,7 +79,7 @@ def merged_rows(
         rows = rows or [Row() for _ in table]
         if len(table) != len(rows):
             raise DataError(f"reading {str(path)!r}", f"{len(table)} rows, the tables before it {len(rows)}", TODO)
-        rows = [guarded(partial(_joined, *pair, part, undone, path)) for pair in zip(rows, table, strict=True)]
+        rows = [guarded(partial(_joined, *pair, part, undone, path), pair[0]) for pair in zip(rows, table, strict=True)]
     others = [k for k, part in enumerate(parts, 1) if part not in wanted] if fill else []
     for k in others:
         path = folder / f"truth_part{k:02d}.mat"
@@ -87,7 +87,7 @@ def merged_rows(
         if lacking and path.is_file():
             for i, row in enumerate(_table(path, *_stamp(path), lacking)):
                 if i in lacking:
-                    rows[i] = guarded(partial(_joined, rows[i], row, "", undone, path))
+                    rows[i] = guarded(partial(_joined, rows[i], row, "", undone, path), rows[i])
     fault = "no table gives its box"
     return [row._replace(fault=fault) if fill and row.box is None and not row.fault else row for row in rows]
 
@@ -112,12 +112,13 @@ def with_samples(rows: list[Row], path: Path) -> list[Row]:
     ]
 
 
-def guarded(make: Callable[[], Row]) -> Row:
-    """A row, or one that says what is wrong with it."""
+def guarded(make: Callable[[], Row], before: Row | None = None) -> Row:
+    """A row, or the one before with what is wrong."""
     try:
         return make()
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        return Row(fault=f"not the structure of the authors' tables ({type(error).__name__}: {error})")
+        fault = f"not the structure of the authors' tables ({type(error).__name__}: {error})"
+        return (before or Row())._replace(fault=fault)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

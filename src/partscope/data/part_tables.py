@@ -7,12 +7,26 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from partscope.data.choices import chosen, held_out
+from partscope.data.choices import chosen
 from partscope.data.files import file_sha256
 from partscope.data.part_rows import (
-    TODO, Row, merged_rows, scaled_by_edges, scaled_by_pixels, whole_rows, with_samples,
+    TODO,
+    Row,
+    merged_rows,
+    scaled_by_edges,
+    scaled_by_pixels,
+    whole_rows,
+    with_samples,
 )  # fmt: skip
-from partscope.data.pascal_part import ANIMALS, FURTHER_PARTS, IMAGE_FOLDERS, image_folder, part_name, training_objects
+from partscope.data.pascal_part import (
+    ANIMALS,
+    FURTHER_PARTS,
+    IMAGE_FOLDERS,
+    image_folder,
+    of_split,
+    part_name,
+    side_of,
+)  # fmt: skip
 from partscope.data.photos import Listing, Photo
 from partscope.data.problems import Problem
 from partscope.errors import DataError
@@ -86,22 +100,19 @@ def read_part_tables(root: Path, settings: DataSettings, split: Literal["train",
                 continue  # an ILSVRC object of which the tables hold nothing
             where = f"{place.name}, row {number}"
             path = None if row.fault else find(row.file, number)
+            known = row.file and not _is_det(place) and settings.split == "image"
+            side = side_of(row.file, settings.test_share) if known else None
             if row.fault:
-                problems.append(Problem(where, row.fault, TODO))
+                problems.append(Problem(where, row.fault, TODO, side))
             elif path is None:
-                problems.append(Problem(where, f"no photograph {row.file or number!r}", "restore the photograph"))
+                problems.append(Problem(where, f"no photograph {row.file or number!r}", "restore the photograph", side))
             elif row.box is not None and row.box[2] * row.box[3] >= settings.min_side**2:
                 name = f"{category}/{row.file or path.name}#{number}"
                 found.append(Photo(path, name, k, *_landmarks(row, names), row.box, None, where))
         photos += found
         keys += _keys_of_copies(found, place.name) if _is_det(place) else [p.path.name for p in found]
-    trained = training_objects([p.category for p in photos]) if settings.split == "authors" else None
+    picked = of_split(photos, keys, settings, split)
     single = settings.single_category
-    picked = [
-        photo._replace(category=0 if single else photo.category)
-        for i, photo in enumerate(photos)
-        if (not held_out(keys[i], settings.test_share) if trained is None else i in trained) == (split == "train")
-    ]
     return Listing(picked, (single,) if single else kept, names, tuple(problems))
 
 

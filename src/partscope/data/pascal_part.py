@@ -33,6 +33,7 @@ ANIMALS = tuple(FURTHER_PARTS)
 IMAGE_FOLDERS = ("JPEGImages", "VOCdevkit/VOC2010/JPEGImages", "VOC2010/JPEGImages")
 """Where below the data set's folder the photographs of VOC 2010 may lie."""
 
+_TODO = "restore the file that Pascal-Part gives"
 _WORDS = {
     "eye": "eye", "ear": "ear", "wing": "wing", "leg": "leg", "foot": "foot", "horn": "horn",
     "fleg": "front leg", "fpa": "front paw", "bleg": "back leg", "bpa": "back paw",
@@ -97,31 +98,53 @@ def read_pascal_part(root: Path, settings: DataSettings, split: Literal["train",
     photos: list[Photo] = []
     for file, entry in read_index(root / "Annotations_Part").items():
         source = f"Annotations_Part/{file}"
+        image = f"{Path(file).stem}.jpg"
+        side = None if settings.split == "authors" else side_of(image, settings.test_share)
         fault = entry.fault or _misnamed(file, entry)
         if fault:
-            problems.append(Problem(source, fault, "restore the file that Pascal-Part gives"))
+            problems.append(Problem(source, fault, _TODO, side))
             continue
         wanted = [m for m in entry.objects if m.category in kept]
-        image = f"{entry.image}.jpg"
         if wanted and image not in there:
-            problems.append(Problem(source, f"no photograph {image!r}", f"put it into {str(folder)!r}"))
+            problems.append(Problem(source, f"no photograph {image!r}", f"put it into {str(folder)!r}", side))
             continue
         for marked in wanted:
             where = f"{source}, object {marked.number}"
             bad = marked.fault or _unknown_part(marked)
             if bad:
-                problems.append(Problem(where, bad, "restore the file that Pascal-Part gives"))
+                problems.append(Problem(where, bad, _TODO, side))
             elif marked.box is not None and marked.box[2] * marked.box[3] >= settings.min_side**2:
                 photos.append(_photo(folder / image, marked, kept, names, entry.size, where))
+    picked = of_split(photos, [p.path.name for p in photos], settings, split)
     single = settings.single_category
-    side = split == "train"
-    trained = training_objects([p.category for p in photos]) if settings.split == "authors" else None
-    picked = [
-        photo._replace(category=0 if single else photo.category)
-        for i, photo in enumerate(photos)
-        if (not held_out(photo.path.name, settings.test_share) if trained is None else i in trained) == side
-    ]
     return Listing(picked, (single,) if single else kept, names, tuple(problems))
+
+
+def side_of(key: str, test_share: float) -> Literal["train", "test"]:
+    """The split that a hash of an image's name gives it.
+
+    >>> side_of("2008_000008.jpg", 0.0)
+    'train'
+    """
+    return "test" if held_out(key, test_share) else "train"
+
+
+def of_split(photos: list[Photo], keys: list[str], settings: DataSettings, split: str) -> list[Photo]:
+    """The objects of one split, in their order, of one category where the settings say so.
+
+    Args:
+        photos: all objects.
+        keys: for each, what decides its side in the split by image.
+        settings: which split, and how many are held out.
+        split: `train` or `test`.
+    """
+    if settings.split == "authors":
+        trained = training_objects([p.category for p in photos])
+        sides = ["train" if i in trained else "test" for i in range(len(photos))]
+    else:
+        sides = [side_of(key, settings.test_share) for key in keys]
+    picked = [photo for photo, side in zip(photos, sides, strict=True) if side == split]
+    return [photo._replace(category=0) for photo in picked] if settings.single_category else picked
 
 
 def training_objects(categories: list[int]) -> set[int]:
