@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import logging
 import re
 import signal
 import sys
@@ -67,13 +68,26 @@ def run(arguments: Sequence[str]) -> int:
                 f"there is no command '{arguments[0]}'",
                 f"use one of {', '.join(commands)}; `partscope --help` explains them",
             )
-        return commands[arguments[0]](list(arguments[1:])) or 0
+        with _log_told():
+            return commands[arguments[0]](list(arguments[1:])) or 0
     except PartscopeError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command resumes from the last saved state", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _log_told() -> Iterator[None]:
+    """How far a download or the first reading of a large data set is, on standard error."""
+    log, handler = logging.getLogger("partscope"), logging.StreamHandler(sys.stderr)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _parser(command: str, about: str) -> ArgumentParser:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from data import trees
+from partscope.cli import run
 from partscope.data import download as module
 from partscope.data import load_photos
 from partscope.data.download import ARCHIVES, Archive, Progress, download, fetch_if_missing
@@ -113,7 +114,7 @@ def test_no_archive_and_one_without_the_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder 'BIRDS' in it"):
         spent(archive_of(whole, inside="BIRDS"), tmp_path / "data" / "set")
     whole.write_bytes(whole.read_bytes()[:-20])
-    with pytest.raises(DataError, match="got: (EOFError|ReadError)"):
+    with pytest.raises(DataError, match=r"got: (EOFError|ReadError)"):
         spent(archive_of(whole), tmp_path / "other" / "set")
 
 
@@ -214,6 +215,21 @@ def test_a_data_set_is_fetched_when_its_settings_say_so(
     assert photos.names() == ["001.Wren/a.png", "002.Crow/c.png"] and photos[0].present.any()
     size = path.stat().st_size
     assert caplog.messages == [f"{archive.url}: {size} of {size} bytes"]
+
+
+def test_the_command_line_tells_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trees.write_cub(tmp_path / "CUB_200_2011")
+    with tarfile.open(tmp_path / "CUB.tgz", "w:gz") as tar:
+        tar.add(tmp_path / "CUB_200_2011", "CUB_200_2011")
+    archive = archive_of(tmp_path / "CUB.tgz", inside="CUB_200_2011")
+    monkeypatch.setitem(module.ARCHIVES, "cub200", archive)
+    arguments = ["--data.kind", "cub200", "--data.root", str(tmp_path / "new"), "--data.download", "true"]
+    assert run(["data", *arguments, "--out", str(tmp_path / "sheet.png")]) == 0
+    size = (tmp_path / "CUB.tgz").stat().st_size
+    assert f"{archive.url}: {size} of {size} bytes\n" in capsys.readouterr().err
+    assert logging.getLogger("partscope").handlers == []
 
 
 def test_kinds_without_an_address(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_masks_are_read_once_and_again_when_their_file_changes(tmp_path: Path) -
     before = objects(settings)
     place = tmp_path / INDEX_NAME
     index = json.loads(place.read_text())
-    index["files"]["2008_000000.mat"]["objects"][1]["parts"]["head"] = [9, 9]
+    index["files"]["2008_000000.mat"]["objects"][0]["parts"]["head"] = [9, 9]
     place.write_text(json.dumps(index))
     assert objects(settings)["2008_000000.jpg#2"].landmarks[0].tolist() == [9, 9]
     moved = trees.pascal_object("bird", (1, 2, 11, 16), {"head": (4, 4, 1, 1), "torso": (5, 8, 5, 8)})

@@ -17,16 +17,16 @@ from partscope.data.part_rows import (
     scaled_by_pixels,
     whole_rows,
     with_samples,
-)  # fmt: skip
+)
+from partscope.data.pascal_index import ANIMALS
 from partscope.data.pascal_part import (
-    ANIMALS,
     FURTHER_PARTS,
     IMAGE_FOLDERS,
     image_folder,
     of_split,
     part_name,
     side_of,
-)  # fmt: skip
+)
 from partscope.data.photos import Listing, Photo
 from partscope.data.problems import Problem
 from partscope.errors import DataError

@@ -15,6 +15,9 @@ from partscope.data.matlab import read_mat
 from partscope.errors import DataError, RunError
 from partscope.files import write_json
 
+ANIMALS = ("bird", "cat", "cow", "dog", "horse", "sheep")
+"""The classes of Pascal-Part that are read; it has fourteen others."""
+
 INDEX_NAME = "partscope_index.json"
 """Beside `Annotations_Part`; may be deleted at any time."""
 
@@ -42,14 +45,14 @@ class Entry(NamedTuple):
     image: str
     """Name of the image without its ending."""
     size: tuple[int, int]
-    """Width and height of its masks."""
+    """Width and height of its masks; 0 where it has no animal."""
     objects: tuple[Marked, ...]
     fault: str = ""
     """Why the file cannot be read, if it cannot."""
 
 
 def read_index(folder: Path) -> dict[str, Entry]:
-    """Boxes and part centres of every `.mat` file in a folder, by file name, sorted.
+    """Boxes and part centres of the animals in every `.mat` file of a folder, by file name, sorted.
 
     They are kept in `partscope_index.json` beside the folder, each with the size and time of its file; a file
     that has changed is read again. Where that place cannot be written, all are read each time.
@@ -122,7 +125,7 @@ def _read_entry(path: Path, size: int, time: int) -> Entry:
         image, rows = str(anno["imname"]), anno["objects"]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise TypeError("objects that are no list of structs")
-        objects = [_marked(k, row) for k, row in enumerate(rows, 1)]
+        objects = [_marked(k, row) for k, row in enumerate(rows, 1) if str(row["class"]) in ANIMALS]
     except DataError as error:
         return Entry("", (0, 0), (), f"{error.got}")
     except (LookupError, TypeError, ValueError, AttributeError) as error:

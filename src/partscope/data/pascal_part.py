@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from partscope.data.choices import authors_training, chosen, held_out
-from partscope.data.pascal_index import Entry, Marked, read_index
+from partscope.data.pascal_index import ANIMALS, Entry, Marked, read_index
 from partscope.data.photos import Listing, Photo
 from partscope.data.problems import Problem
 from partscope.errors import DataError
@@ -29,7 +29,6 @@ FURTHER_PARTS = {
 }
 """The other parts that Pascal-Part marks on each animal, in its own short names."""
 
-ANIMALS = tuple(FURTHER_PARTS)
 IMAGE_FOLDERS = ("JPEGImages", "VOCdevkit/VOC2010/JPEGImages", "VOC2010/JPEGImages")
 """Where below the data set's folder the photographs of VOC 2010 may lie."""
 
