@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from partscope.data.pascal_index import INDEX_NAME, read_index
 from partscope.data.part_rows import merged_rows, scaled_by_edges
 from partscope.data.part_tables import table_parts
+from partscope.data.pascal_index import INDEX_NAME, read_index
 
 sys.path.append(str(Path(__file__).parents[1]))
 from figures import keep
@@ -58,7 +58,7 @@ def write_tables(folder: Path, rows: int) -> None:
     for part in (1, 2, 3):
         table = []
         for k in range(rows):
-            box = structs([dict(xmin="11", xmax="300", ymin="21", ymax="280")])
+            box = structs([{"xmin": "11", "xmax": "300", "ymin": "21", "ymax": "280"}])
             obj = structs([{"folder": "./", "filename": f"2008_{k:06d}.jpg", "name": "dog", "bndbox": box, "ID": k}])
             centre = np.array([[100.0], [90.0 + part]])
             table.append({"pHW_center": centre, "pHW_scale": centre, "obj": obj})
