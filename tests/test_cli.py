@@ -55,7 +55,9 @@ def python(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fit", "--help"], ["demo", "--help"], ["nosuch"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["fit", "--help"], ["data", "--help"], ["demo", "--help"], ["nosuch"]]
+)
 def test_help_loads_no_torch(arguments: list[str]) -> None:
     code = f"""
 import sys
@@ -72,7 +74,7 @@ print([name for name in ("torch", "torchvision", "numpy", "matplotlib") if name 
 def test_help_explains_every_command_and_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == run([]) == 0
     text = capsys.readouterr().out
-    assert all(f"\n  {command} " in text for command in ("demo", "fit", "diagnose", "report", "taps"))
+    assert all(f"\n  {command} " in text for command in ("demo", "data", "fit", "diagnose", "report", "taps"))
     with pytest.raises(SystemExit) as ended:
         run(["fit", "--help"])
     assert ended.value.code == 0
@@ -111,7 +113,7 @@ def test_real_examples_parse_and_name_what_is_missing(example: str, refused: Ref
 @pytest.mark.parametrize(
     ("arguments", "doing", "got", "todo"),
     [
-        (["ft"], "reading the command", "there is no command 'ft'", "use one of demo, fit"),
+        (["ft"], "reading the command", "there is no command 'ft'", "use one of demo, data, fit"),
         (["fit"], "starting `partscope fit`", "no run folder", "give one with --out DIR"),
         (["fit", "no.yaml", "--out", "x"], "reading the settings", "there is no file 'no.yaml'", "give a YAML file"),
         (["fit", "--out", "x", "--fit.epoch", "3"], "reading the arguments", "--fit.epoch 3", "did you mean --fit.epo"),

@@ -109,7 +109,7 @@ Damage = Callable[[Path, random.Random], set[str]]
 
 
 def lines_of(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8-sig").splitlines()
+    return path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
@@ -127,6 +127,8 @@ def in_table(tables: list[str], header: int = 0) -> dict[str, Damage]:
     def drop_line(root: Path, draw: random.Random) -> set[str]:
         path, lines, k = chosen(root, draw)
         row = lines[k : k + 1]
+        if path.suffix == ".csv" and row and not file_of(row[0]).startswith("photos/"):
+            return set()  # damaged before: nobody could tell whose line is gone
         del lines[k : k + 1]
         write_lines(path, lines)
         return {file_of(row[0])} if path.suffix == ".csv" and row and row[0] not in lines else set()
@@ -146,7 +148,7 @@ def in_table(tables: list[str], header: int = 0) -> dict[str, Damage]:
 
     def junk_word(root: Path, draw: random.Random) -> set[str]:
         path, lines, k = chosen(root, draw)
-        if k < len(lines):
+        if k < len(lines) and '"' not in lines[k]:
             separator = "," if path.suffix == ".csv" else " "
             words = lines[k].split(separator)
             # another name is no fault: of a class, a part, or a table's category, which stands second
@@ -304,8 +306,8 @@ def test_what_is_broken_is_refused_or_left_out_by_name(layout: str, seed: int, t
         root = Path(place)
         data = write(root)
         gone: set[str] = set()
-        for _ in range(times):
-            gone |= damages[draw.choice(sorted(damages))](root, draw)
+        for damage in draw.sample(sorted(damages), times):
+            gone |= damages[damage](root, draw)
         check(data, intact(layout), gone)
 
 

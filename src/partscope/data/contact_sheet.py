@@ -62,7 +62,7 @@ def contact_sheet(train: Survey, test: Survey, title: str, columns: int = 4, see
     negatives = [_some(s.photos, NEGATIVE, columns, rng) for s in (train, test)]
     if any(len(chosen) for chosen, _ in negatives):
         rows.append((NEGATIVES, negatives))
-    legend = _legend_lines(names, 2 * columns * (side + _GAP) + _LABEL + _GAP)
+    legend = _legend_lines(names, float(2 * columns * (side + _GAP) + _LABEL + _GAP))
     head = _MARGIN + 34 + 22 * len(legend) + (8 if legend else 0) + 26
     width = 2 * _MARGIN + _LABEL + 2 * columns * (side + _GAP) + 2 * _GAP
     hidden = len(train.photos.categories) - len(categories)
@@ -72,7 +72,7 @@ def contact_sheet(train: Survey, test: Survey, title: str, columns: int = 4, see
     draw.text((_MARGIN, _MARGIN - 6), title, _INK, _font(20))
     for k, line in enumerate(legend):
         for x, index in line:
-            _legend_entry(draw, (_MARGIN + x, _MARGIN + 34 + 22 * k + 8), index, names)
+            _legend_entry(draw, (float(_MARGIN + x), _MARGIN + 34 + 22 * k + 8), index, names)
     starts = [_MARGIN + _LABEL + half * (columns * (side + _GAP) + 2 * _GAP) for half in (0, 1)]
     for start, split in zip(starts, ("training images", "test images"), strict=True):
         draw.text((start, head - 24), split, _INK, _font(14))
@@ -121,7 +121,7 @@ def _legend_lines(names: Sequence[str], width: float) -> list[list[tuple[float, 
         wide = 34 + _font(13).getlength(_entry(names, index, name))
         if x + wide > width:
             lines.append([])
-            x = 0
+            x = 0.0
         lines[-1].append((x, index))
         x += wide
     return lines
@@ -131,8 +131,8 @@ def _entry(names: Sequence[str], index: int, name: str) -> str:
     return name if len(names) <= NAMED else f"{index + 1}  {name}"
 
 
-def _legend_entry(draw: ImageDraw.ImageDraw, centre: tuple[float, float], index: int, names: Sequence[str]) -> None:
-    x, y = centre[0] + 6, centre[1]
+def _legend_entry(draw: ImageDraw.ImageDraw, centre: tuple[float, int], index: int, names: Sequence[str]) -> None:
+    x, y = centre[0] + 6, float(centre[1])
     _mark(draw, x, y, index, 6)
     draw.text((x + 12, y), _entry(names, index, names[index]), _INK, _font(13), anchor="lm")
 
@@ -143,7 +143,7 @@ def _row_label(draw: ImageDraw.ImageDraw, top: int, name: str, totals: Sequence[
         draw.text((_MARGIN, top + 24 + 16 * k), f"{total:,} {split}", _MUTED, _font(12))
 
 
-def _shortened(draw: ImageDraw.ImageDraw, text: str, width: float, font: _Font) -> str:
+def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, font: _Font) -> str:
     """A text cut in its middle so that it fits."""
     text = "".join(c if c.isprintable() else "?" for c in text)
     if draw.textlength(text, font) <= width:
@@ -155,7 +155,7 @@ def _shortened(draw: ImageDraw.ImageDraw, text: str, width: float, font: _Font) 
     return "…"
 
 
-def _mark(draw: ImageDraw.ImageDraw, x: float, y: float, index: int, radius: float) -> None:
+def _mark(draw: ImageDraw.ImageDraw, x: float, y: float, index: int, radius: int) -> None:
     colour, square = _style(index)
     around = [x - radius, y - radius, x + radius, y + radius]
     shape = draw.rectangle if square else draw.ellipse
@@ -186,7 +186,7 @@ def _tile(photos: PhotoSet, i: int, side: int) -> Image.Image:
     return image
 
 
-def _free_place(x: float, y: float, width: float, height: float, side: int, taken: Sequence[_Place]) -> _Place:
+def _free_place(x: float, y: float, width: float, height: int, side: int, taken: Sequence[_Place]) -> _Place:
     """The nearest place around a point where a label covers no mark and no other label."""
     best, least = None, math.inf
     for reach in (10, 18, 28, 40, 56, 76):
