@@ -18,7 +18,7 @@ LIBRARIES = {
     "settings": set(),
     "maths": {"torch", "jaxtyping"},
     "performers": {"torch", "torchvision", "PIL", "numpy", "safetensors", "jaxtyping"},
-    "data": {"torch", "torchvision", "PIL", "numpy", "scipy", "h5py", "datasets", "jaxtyping"},
+    "data": {"torch", "torchvision", "PIL", "numpy", "h5py", "datasets", "jaxtyping"},
     "nets": {"torch", "jaxtyping"},
     "training": {"torch", "safetensors", "jaxtyping"},
     "diagnosis": {"torch", "jaxtyping", "numpy"},

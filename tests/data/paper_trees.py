@@ -172,7 +172,7 @@ def write_hub_objects(root: Path, box_shift: int = 0, landmark_shift: int = 0) -
                 {
                     "bbox": [2 - box_shift, 1, 10, 9],
                     "category": k % 2,
-                    "points": {"left eye": [5 + landmark_shift, 4, 1], "right eye": [0, 0, 0] if k else [7, 5]},
+                    "points": {"left eye": [5 + landmark_shift, 4, 1], "right eye": [7, 5, 0] if k else [7, 5]},
                 },
                 {"bbox": [6, 3, 9, 9], "category": 1, "points": {"left eye": None, "right eye": [8, 6]}},
             ]

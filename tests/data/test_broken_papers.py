@@ -30,7 +30,7 @@ def tables(root: Path) -> list[Path]:
 def cut(root: Path, draw: random.Random) -> None:
     path = draw.choice(tables(root))
     whole = path.read_bytes()
-    path.write_bytes(whole[: draw.randrange(len(whole))])
+    path.write_bytes(whole[: draw.randrange(len(whole) + 1)])
 
 
 def other_kind(root: Path, draw: random.Random) -> None:
@@ -59,7 +59,7 @@ def photograph(root: Path, draw: random.Random) -> None:
         path.unlink(missing_ok=True)
     elif path.exists():
         whole = path.read_bytes()
-        path.write_bytes(b"no picture" if act == 1 else whole[: draw.randrange(len(whole))])
+        path.write_bytes(b"no picture" if act == 1 else whole[: draw.randrange(len(whole) + 1)])
 
 
 def index(root: Path, draw: random.Random) -> None:

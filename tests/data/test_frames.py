@@ -47,6 +47,7 @@ def test_no_margin_and_no_square_leave_the_box() -> None:
     assert framed(box, 20, 14, 0.0, "stretch") == box
     assert framed(box, 20, 14, 0.5, "stretch") == PixelBox(1, 1, 9, 12)
     assert framed(box, 20, 14, 0.0, "square") == PixelBox(3, 4, 6, 6)
+    assert framed(PixelBox(5, 4, 4, 8), 20, 14, 0.0, "square") == PixelBox(3, 4, 8, 8)
     # moved inwards at the edge, cut off where the image is too small
     assert framed(PixelBox(0, 0, 2, 10), 20, 14, 0.0, "square") == PixelBox(0, 0, 10, 10)
     assert framed(PixelBox(12, 0, 2, 10), 20, 14, 0.0, "square") == PixelBox(4, 0, 10, 10)

@@ -4,8 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from partscope.data.matlab5 import read_version5
 from partscope.errors import DataError
 
 
@@ -23,8 +22,6 @@ def read_mat(path: Path, name: str, only: Collection[int] | None = None) -> Any:
     Raises:
         DataError: the file is missing, damaged, no `.mat` file or without that variable, or h5py is needed.
     """
-    import scipy.io
-
     doing = f"reading {name!r} of {str(path)!r}"
     try:
         if path.stat().st_size == 0:
@@ -33,13 +30,12 @@ def read_mat(path: Path, name: str, only: Collection[int] | None = None) -> Any:
             newer = b"MATLAB 7.3" in file.read(128)
         if newer:
             return _read_hdf5(path, name, only, doing)
-        content = scipy.io.loadmat(path, variable_names=[name])
-        if name in content:
-            return _plain(content[name])
-        found = [row[0] for row in scipy.io.whosmat(path)]
+        there, value, found = read_version5(path.read_bytes(), name)
+        if there:
+            return value
     except DataError:
         raise
-    except Exception as error:  # on damaged bytes the readers raise nearly every kind, MemoryError among them
+    except Exception as error:  # on damaged bytes h5py raises nearly every kind
         raise DataError(
             doing,
             f"{type(error).__name__}: {error}",
@@ -54,21 +50,6 @@ def _without(name: str, found: list[str], doing: str) -> DataError:
         f"a .mat file of another kind, with {', '.join(map(repr, found)) or 'nothing'} and no {name!r}",
         "give the file that the data set's publisher gives, or remove this one",
     )
-
-
-def _plain(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return value
-    if value.size == 0:
-        return "" if value.dtype.kind == "U" else []
-    if value.dtype.names is not None:
-        names = value.dtype.names
-        return [{key: _plain(row[key]) for key in names} for row in value.ravel(order="F")]
-    if value.dtype == object:
-        return [_plain(item) for item in value.ravel(order="F")]
-    if value.dtype.kind == "U":
-        return "".join(value.ravel().tolist())
-    return value
 
 
 def _read_hdf5(path: Path, name: str, only: Collection[int] | None, doing: str) -> Any:
