@@ -1,4 +1,4 @@
-"""What the masks of Pascal-Part say, as boxes and centres; kept in a file, as reading the masks takes minutes."""
+"""What the masks of Pascal-Part say, as boxes and centres; kept in a file, as reading all masks takes a minute."""
 
 import json
 import logging
