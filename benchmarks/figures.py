@@ -173,6 +173,24 @@ def startup_table() -> str:
     )
 
 
+# ---- data
+
+
+def data_table() -> str:
+    """What reading, decoding and memory came to, with the machine's load by other work."""
+    found = kept("data")
+    lines = ["| | measured |", "|---|--:|"]
+    lines += [f"| reading 10,000 images, `{kind}` | {value:.2f} s |" for kind, value in found["reading"].items()]
+    rates = found["decoding"]
+    lines += [
+        f"| decoding, {workers} worker{'s' * (workers > '1')} | {rates[workers]:.0f} images/s |" for workers in "12"
+    ]
+    lines.append(f"| ratio | {rates['ratio']:.2f} |")
+    lines += [f"| peak memory, {int(n):,} images | {mib:.0f} MiB |" for n, mib in found["memory"].items()]
+    lines.append(f"| cores; load before and after | {found['cores']}; {found['load'][0]:.1f}, {found['load'][1]:.1f} |")
+    return "\n".join(lines)
+
+
 # ---- data sets of the paper
 
 
@@ -214,19 +232,24 @@ TABLES: dict[str, Callable[[], str]] = {
     "squeezenet_voc": run_table("squeezenet_voc"),
     "step_cost": step_table,
     "startup": startup_table,
+    "data": data_table,
 }
 
 
 def figure(key: str) -> str:
     """The text of one figure.
 
-    ``creatures.METRIC.SETTING`` is a cell of the ablations; ``RUN/DIGITS[/SCALE]/PATH`` a value of a run's diagnosis
+    ``creatures.METRIC.SETTING`` is a cell of the ablations; ``data.PATH`` a value of the data benchmark;
+    ``RUN/DIGITS[/SCALE]/PATH`` a value of a run's diagnosis
     (scale `px`: times the crop's diagonal); ``RUN/NAME...`` something derived from it, see `derived`.
     """
     if key.startswith("creatures."):
         _, metric, setting = key.split(".", 2)
         text = ablation(setting, metric)
         return f"{text} %" if metric == "error" else text
+    if key.startswith("data."):
+        value = run_value(kept("data"), key.removeprefix("data."))
+        return f"{value:.0f}" if value > 100 else plain(value, 2)
     name, *steps = key.split("/")
     found = kept(f"run_{name}")
     if not steps[0].isdigit():

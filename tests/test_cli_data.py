@@ -1,6 +1,7 @@
 """`partscope data`: what it prints, writes and answers; and what a fit does with the same images."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -173,3 +174,12 @@ def test_what_was_left_out_is_nothing_by_default(tmp_path: Path) -> None:
     Path("r/run.json").write_text(json.dumps(kept))
     assert run(["diagnose", "r"]) == 0
     assert json.loads(Path("r/diagnosis.json").read_text())["counts"] == counts
+
+
+def test_the_how_to_page_shows_what_is_printed(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "how-to" / "check-your-data.md").read_text(encoding="utf-8")
+    code, shown = (re.findall(rf"```{kind}\n(.*?)```", page, re.S)[0] for kind in ("python", "text"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    printed = "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+    by_pillow = r" \(\d+ bytes not processed\)"
+    assert re.sub(by_pillow, "", printed) == re.sub(by_pillow, "", shown.strip())

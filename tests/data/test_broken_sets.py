@@ -160,6 +160,14 @@ def in_table(tables: list[str], header: int = 0) -> dict[str, Damage]:
         write_lines(path, lines)
         return set()
 
+    def steal(root: Path, draw: random.Random) -> set[str]:
+        """A line takes another's id: of two lines with one id nobody knows which is right."""
+        path, lines, k = chosen(root, draw)
+        if k < len(lines) and path.suffix == ".txt":
+            lines[k] = " ".join([draw.choice(lines).split(" ")[0], *lines[k].split(" ")[1:]])
+            write_lines(path, lines)
+        return set()
+
     def shuffle(root: Path, draw: random.Random) -> set[str]:
         path, lines, _ = chosen(root, draw)
         below = lines[header:]
@@ -173,7 +181,7 @@ def in_table(tables: list[str], header: int = 0) -> dict[str, Damage]:
         path.write_bytes(draw.choice([b"", b"\xef\xbb\xbf"]) + text.encode())
         return set()
 
-    return {f.__name__: f for f in (drop_line, double_line, junk, junk_word, shuffle, endings)}
+    return {f.__name__: f for f in (drop_line, double_line, junk, junk_word, steal, shuffle, endings)}
 
 
 def file_of(line: str) -> str:
@@ -222,7 +230,7 @@ def coco_damage(root: Path, draw: random.Random) -> set[str]:
         return set()
     k = draw.randrange(len(rows))
     gone: set[str] = set()
-    act = draw.choice(["drop", "double", "key", "junk", "inside", "row"])
+    act = draw.choice(["drop", "double", "steal", "key", "junk", "inside", "row"])
     if not isinstance(rows[k], dict):
         return set()
     if act == "drop":
@@ -231,6 +239,10 @@ def coco_damage(root: Path, draw: random.Random) -> set[str]:
             gone = {f"{row.get('image_id'):02d}.png"} if isinstance(row.get("image_id"), int) else set()
     elif act == "double":
         rows.append({**rows[k], **draw.choice([{}, {"name": "ox"}, {"file_name": "x.png"}, {"bbox": [0, 0, 9, 9]}])})
+    elif act == "steal":  # of two entries with one id, or one file, nobody knows which is right
+        key, other = draw.choice(["id", "file_name"]), rows[draw.randrange(len(rows))]
+        if isinstance(other, dict) and key in other and key in rows[k]:
+            rows[k][key] = other[key]
     elif act == "row":
         rows[k] = draw.choice(JUNK)
     else:

@@ -154,7 +154,10 @@ def replaced(**changed: Any) -> Any:
     ("write", "got"),
     [
         (lambda f: (f / "2008_000001.mat").write_bytes(b""), "ValueError: an empty file"),
-        (lambda f: (f / "2008_000001.mat").write_text("no matrix " * 40), "ValueError: no .mat file of version 5 or 7.3"),
+        (
+            lambda f: (f / "2008_000001.mat").write_text("no matrix " * 40),
+            "ValueError: no .mat file of version 5 or 7.3",
+        ),
         (
             lambda f: scipy.io.savemat(f / "2008_000001.mat", {"truth": np.ones(2), "x": 1}),
             "a .mat file of another kind, with 'truth', 'x' and no 'anno'",

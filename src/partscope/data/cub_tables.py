@@ -139,7 +139,7 @@ class Slots(NamedTuple):
     values: NDArray[np.float64]
     """(S, width of what is not a key) numbers of each place; 0 where there is no row."""
     filled: NDArray[np.bool_]
-    """(S,) whether one row, or the same row again, gives them."""
+    """(S,) whether there is a row; of several the first, whose image is a fault's if another says otherwise."""
     line: NDArray[np.int_]
     """(S,) the line of the first row for it; 0 where there is none."""
 
@@ -147,7 +147,7 @@ class Slots(NamedTuple):
 def one_each(
     table: Table, slot: NDArray[np.int_], count: int, keys: int, what: str, ids: NDArray[np.int_], faults: Faults
 ) -> Slots:
-    """Puts rows into places; a second row for a place is a fault, and empties it unless it says the same.
+    """Puts rows into places; a second row for a place is a fault, and takes its image away unless it says the same.
 
     Args:
         table: the rows.
@@ -173,7 +173,6 @@ def one_each(
             faults.note(Problem(table.where(later), again.format(image), "give it one line"), image)
         else:
             faults.add(table.where(later), again.format(image), "give it one line", image)
-            filled[place] = False
     values = np.zeros((count, table.values.shape[1] - keys))
     values[filled] = table.values[row[filled], keys:]
     lines = np.zeros(count, int)
