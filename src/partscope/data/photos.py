@@ -110,14 +110,11 @@ class FilePhotos(PhotoSet):
         image = open_rgb(photo.path, photo.stored() if photo.stored else None)
         box = checked_box(photo, image.width, image.height)
         box = framed(box, image.width, image.height, self._margin, self._aspect)
-        points = torch.from_numpy(photo.landmarks[self._chosen])
-        present = torch.from_numpy(photo.present[self._chosen])
-        pixels, moved = cut(image, box, points, self.input_size)
-        present = present & _within(points, box)
-        moved = moved.clamp(-0.5, self.input_size - 0.5)
-        return Sample(
-            pixels, photo.category, torch.where(present[:, None], moved, torch.zeros(())), present, photo.name
-        )
+        points = photo.landmarks[self._chosen]
+        present = photo.present[self._chosen] & _within(points, box)
+        pixels, moved = cut(image, box, torch.from_numpy(points), self.input_size)
+        landmarks = np.where(present[:, None], moved.numpy().clip(-0.5, self.input_size - 0.5), np.float32(0))
+        return Sample(pixels, photo.category, torch.from_numpy(landmarks), torch.from_numpy(present), photo.name)
 
     def names(self) -> list[str]:
         """Names of all images, in order."""
@@ -152,11 +149,11 @@ class FilePhotos(PhotoSet):
         return digest_of([*self.landmark_names, *places, *seen])
 
 
-def _within(points: torch.Tensor, box: PixelBox) -> torch.Tensor:
+def _within(points: NDArray[np.float32], box: PixelBox) -> NDArray[np.bool_]:
     """Whether points lie in the box, or no more than a pixel beside it."""
-    low = torch.tensor([box.top, box.left]) - 0.5
-    high = low + torch.tensor([box.height, box.width])
-    return ((points >= low - _TOLERANCE) & (points <= high + _TOLERANCE)).all(-1)
+    low = np.array([box.top, box.left], np.float32) - np.float32(0.5)
+    high = low + np.array([box.height, box.width], np.float32)
+    return np.asarray(((points >= low - _TOLERANCE) & (points <= high + _TOLERANCE)).all(-1))
 
 
 def misfits(photo: Photo, size: tuple[int, int] | None, names: tuple[str, ...] = ()) -> list[tuple[str, str]]:
