@@ -6,11 +6,14 @@ Last result: docs/results.md, "Data"; `--keep` keeps the rows for benchmarks/fig
 
 Reading: 10,000 annotated images with 15 landmarks in each layout, files there, nothing decoded. Decoding: JPEGs of
 500 x 375 px to crops of 224 px through `batches`, with one worker and with two, in turns; torch computes with one
-thread in each worker, so that a worker is a core. Memory: the peak of a fresh process that walks all batches (Linux).
+thread in each worker, so that a worker is a core. Beside it what two processes reach that share nothing: the most that
+the machine gives, which falls below 2 where cores share memory or have other work. Memory: the peak of a fresh process
+that walks all batches (Linux).
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -24,7 +27,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from partscope.data import batches, load_photos
+from partscope.data import PhotoSet, batches, load_photos
 from partscope.settings import DataSettings
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -120,20 +123,46 @@ def reading_seconds(write: Callable[[Path], DataSettings]) -> float:
 
 
 def decoding_rates(repeats: int = 9) -> dict[str, float]:
-    """Images a second with one worker and with two."""
+    """Images a second with one worker and with two, and with one process and with two; medians, in turns."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
         photos = load_photos(write_jpegs(Path(place), DECODED), SIZE, "train")
-        rates: dict[int, list[float]] = {1: [], 2: []}
+        rates: dict[str, list[float]] = {}
         for repeat in range(repeats + 1):
-            for workers, found in rates.items():
+            for workers in (1, 2):
                 started = time.perf_counter()
                 for _ in batches(photos, 32, workers):
                     pass
+                seconds = time.perf_counter() - started
                 if repeat:
-                    found.append(DECODED / (time.perf_counter() - started))
-    middle = {str(workers): statistics.median(found) for workers, found in rates.items()}
-    return {**middle, "ratio": middle["2"] / middle["1"]}
+                    rates.setdefault(f"{workers}", []).append(DECODED / seconds)
+                    rates.setdefault(f"processes_{workers}", []).append(processes_rate(photos, workers))
+    middle = {workers: statistics.median(found) for workers, found in rates.items()}
+    ratios = {"ratio": middle["2"] / middle["1"], "ceiling": middle["processes_2"] / middle["processes_1"]}
+    return {**middle, **ratios}
+
+
+def processes_rate(photos: PhotoSet, count: int) -> float:
+    """Images a second of processes that each decode them all, without batches."""
+    forked = multiprocessing.get_context("fork")
+    barrier = forked.Barrier(count + 1)
+
+    def decode() -> None:
+        barrier.wait()
+        for i in range(DECODED):
+            photos[i]
+        barrier.wait()
+
+    processes = [forked.Process(target=decode) for _ in range(count)]
+    for process in processes:
+        process.start()
+    barrier.wait()
+    started = time.perf_counter()
+    barrier.wait()
+    seconds = time.perf_counter() - started
+    for process in processes:
+        process.join()
+    return count * DECODED / seconds
 
 
 def walk(place: str) -> None:

@@ -93,7 +93,8 @@ def test_big_endian_and_stored_small(tmp_path: Path) -> None:
     # doubles that are stored as one byte each, as MATLAB does with whole numbers
     for order in ("<", ">"):
         path = file(tmp_path / "x.mat", matrix(6, (2, 3), element(2, bytes(range(6)), order), order=order), order=order)
-        assert read_mat(path, "x").tolist() == [[0, 2, 4], [1, 3, 5]]
+        found = read_mat(path, "x")
+        assert found.dtype == np.float64 and found.tolist() == [[0, 2, 4], [1, 3, 5]]
         text = "maß".encode("utf-16-le" if order == "<" else "utf-16-be")
         path = file(tmp_path / "x.mat", matrix(4, (1, 3), element(4, text, order), order=order), order=order)
         assert read_mat(path, "x") == "maß"
