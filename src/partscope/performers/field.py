@@ -64,8 +64,9 @@ class _Linearised(TorchFunctionMode):
     """Runs a network as a positive linear one: what is left of a gradient is the geometry.
 
     Convolutions weigh all their inputs equally, max pooling becomes average pooling, activations and
-    normalisations pass their input on, gates are open, attention stays at its own position. All channels of a convolution are then the same, so
-    that one is computed and repeated. Everything else runs as it is, in double precision.
+    normalisations pass their input on, gates are open, attention stays at its own position. All channels of a
+    convolution are then the same, so that one is computed and repeated. Everything else runs as it is, in double
+    precision.
     """
 
     def __torch_function__(

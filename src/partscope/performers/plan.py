@@ -101,8 +101,9 @@ def activation_after(spine: Spine, position: int) -> nn.Module:
 def make_plan(spine: Spine, name: str, tap: str | None, targets: tuple[str, ...] | None) -> Plan:
     """Choose tap, top unit and targets, by name or by rule.
 
-    Rule for a net that ends in two or more linear layers: the targets are the linear layers before the last
-    one (at most two), the tap is the input of the last convolution. Rule for other nets: the targets are the
+    Rule for a net that ends in two or more linear layers (or convolutions of a single position): the targets are
+    those before the last one (at most two), the tap is the input of the last convolution on maps.
+    Rule for other nets: the targets are the
     outputs of the last two convolution blocks; if pooling follows the block before them, that block and the
     pooling are the top unit and the tap is what they take in, else the tap is that block's output. Where a single
     block is left on the chain it is the target, and what goes into the chain is the tap.
@@ -207,7 +208,7 @@ def _bad_tap(spine: Spine, name: str, label: str, why: str) -> PerformerError:
 
 def _linear_tail(spine: Spine) -> list[int]:
     last = max((i for i, step in enumerate(spine.steps) if is_spatial(step)), default=len(spine.steps))
-    return [i for i, s in enumerate(spine.steps) if i > last and isinstance(s.module, nn.Linear)]
+    return [i for i, s in enumerate(spine.steps) if i > last and isinstance(s.module, (nn.Linear, nn.Conv2d))]
 
 
 def _auto_targets(spine: Spine, name: str, after: int) -> tuple[int, ...]:
@@ -247,7 +248,7 @@ def _auto_tap(spine: Spine, name: str, target: int) -> int:
             f"name a later target, or the tap, of: partscope taps {name}",
         )
     block = starts[-1]
-    linear = isinstance(spine.steps[target].module, nn.Linear)
+    linear = target in _linear_tail(spine)
     pooled = any(isinstance(step.module, POOL_TYPES) for step in spine.steps[block + 1 : target])
     if (linear or pooled) and block > 0 and not why_not_tap(spine, block - 1):
         return block - 1

@@ -297,7 +297,7 @@ def agree(value: Tensor, own: Tensor) -> bool:
 
 
 def _by_name(call: Call) -> dict[tuple[str, int, bool], Tensor]:
-    """List every recorded output, and every recorded input, by name, number of the call, and whether it is the input."""
+    """List what was recorded by name, number of the call, and whether it is what went in."""
     found = {} if call.output is None else {(call.name, call.index, False): call.output}
     if call.input is not None:
         found[call.name, call.index, True] = call.input
