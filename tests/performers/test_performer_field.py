@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vgg import cfgs, make_layers
 
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field
-from partscope.performers import AlexNetBVLC, Performer
+from partscope.performers import CATALOGUE, VGGM, VGGS, AlexNetBVLC, Performer
 
 VGG_TAP = [layer for n in (2, 2, 3, 3) for layer in [(3, 1, 1)] * n + [(2, 2, 0)]] + [(3, 1, 1)] * 2
 
@@ -44,6 +45,8 @@ def thin_alexnet() -> nn.Module:
             [(11, 4, 0), (3, 2, 0), (5, 1, 2), (3, 2, 0), (3, 1, 1), (3, 1, 1)],
             (17.0, 16.0),
         ),
+        (lambda: VGGM(3, 8), 224, [(7, 2, 0), (3, 2, 0), (5, 2, 1), (3, 2, 0), (3, 1, 1), (3, 1, 1)], (17.0, 16.0)),
+        (lambda: VGGS(3, 8), 224, [(7, 2, 0), (3, 3, 0), (5, 1, 0), (2, 2, 0), (3, 1, 1), (3, 1, 1)], (20.0, 12.0)),
     ],
 )
 def test_probe_is_the_closed_form(build, size: int, chain: list, centres: tuple[float, float]) -> None:
@@ -52,6 +55,34 @@ def test_probe_is_the_closed_form(build, size: int, chain: list, centres: tuple[
     assert performer.field == conv_chain_field(chain)
     assert performer.field[:2] == centres
     assert performer.describe()["field_method"] == "gradient"
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "stride", "units"),
+    [
+        ("alexnet_bvlc", 18, 16, 13),
+        ("alexnet", 16, 16, 13),
+        ("vgg_m", 18, 16, 13),
+        ("vgg_s", 21, 12, 17),
+        ("vgg16", 8.5, 16, 14),
+        ("resnet18", 8.5, 16, 14),
+        ("resnet50", 16.5, 32, 7),
+        ("resnet101", 16.5, 32, 7),
+        ("resnet152", 16.5, 32, 7),
+    ],
+)
+def test_grids_of_the_papers_networks(name: str, start: float, stride: float, units: int) -> None:
+    """Published starts count pixels from 1; a ResNet's 1 (or 193 at the end) is moved to the centre."""
+    row = CATALOGUE[name]
+    if name.startswith("resnet"):
+        module: nn.Module = torchvision.models.get_model(name, weights=None, **THIN if name != "resnet18" else {})
+    else:
+        module = thin_vgg() if name == "vgg16" else thin_alexnet() if name == "alexnet" else row.build(2)
+    performer = Performer.for_model(module, row.input_size)
+    assert performer.field[:2] == (start - 1, stride) and performer.tap_shape[1:] == (units, units)
+
+
+THIN = {"width_per_group": 4}
 
 
 class Strided(nn.Module):

@@ -150,7 +150,7 @@ def last_layer(build: Any, outputs: int) -> str:
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module: nn.Module = build(outputs)
-    names = [name for name, part in module.named_modules() if isinstance(part, (nn.Linear, nn.Conv2d))]
+    names: list[str] = [name for name, part in module.named_modules() if isinstance(part, (nn.Linear, nn.Conv2d))]
     return names[-1]
 
 

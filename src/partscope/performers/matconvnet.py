@@ -168,25 +168,25 @@ def _compare(layers: list[_Layer], module: nn.Module, doing: str) -> None:
 
 def _geometry(layer: _Layer) -> dict[str, list[float]]:
     if layer.kind in ("lrn", "normalize"):
-        size, k, alpha, beta = _numbers(layer.fields, "param", (5, 1, 1, 0.5))
+        size, k, alpha, beta = _numbers(layer.fields, "param", (5.0, 1.0, 1.0, 0.5))
         return {"param (n, k, alpha, beta)": [size, k, alpha * size, beta]}
-    pad, stride = _numbers(layer.fields, "pad", (0,)), _numbers(layer.fields, "stride", (1,))
-    window = _numbers(layer.fields, "pool", (1,))
+    pad, stride = _numbers(layer.fields, "pad", (0.0,)), _numbers(layer.fields, "stride", (1.0,))
+    window = _numbers(layer.fields, "pool", (1.0,))
     return {"stride": _wide(stride, 2), "padding": _wide(pad, 4), "window": _wide(window, 2)}
 
 
 def _own_geometry(part: nn.Module) -> dict[str, list[float]]:
     if isinstance(part, nn.LocalResponseNorm):
-        return {"param (n, k, alpha, beta)": [part.size, part.k, part.alpha, part.beta]}
+        return {"param (n, k, alpha, beta)": [float(v) for v in (part.size, part.k, part.alpha, part.beta)]}
     if isinstance(part, nn.MaxPool2d):  # the file's padding stands for ceil_mode, and differs between releases
         return {"stride": _pair(part.stride), "window": _pair(part.kernel_size)}
     assert isinstance(part, nn.Conv2d) and not isinstance(part.padding, str)
     rows, columns = part.padding
-    return {"stride": _pair(part.stride), "padding": [rows, rows, columns, columns]}
+    return {"stride": _pair(part.stride), "padding": [float(v) for v in (rows, rows, columns, columns)]}
 
 
 def _pair(value: int | tuple[int, ...]) -> list[float]:
-    return [value, value] if isinstance(value, int) else list(value)
+    return [float(value)] * 2 if isinstance(value, int) else [float(v) for v in value]
 
 
 def _wide(values: list[float], count: int) -> list[float]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from partscope.errors import PerformerError
 from partscope.performers.frozen import frozen_copy
 from partscope.performers.spine import find_spine
-from partscope.performers.weights import MEAN_IMAGE, PIXELS, Weights
+from partscope.performers.weights import MEAN, PIXELS, STD, Weights
 
 Order = Literal["torch", "keras", "keras_bgr", "caffe"]
 
@@ -20,7 +20,7 @@ _KERAS = {
     "moving_variance": "running_var",
 }
 _CAFFE = {"0": "weight", "weights": "weight", "1": "bias", "biases": "bias"}
-_MEAN = "mean"
+_STORED_MEAN = "mean"
 
 
 def reordered(arrays: dict[str, Tensor], order: Order, module: nn.Module, input_size: int, source: str) -> Weights:
@@ -46,12 +46,13 @@ def reordered(arrays: dict[str, Tensor], order: Order, module: nn.Module, input_
         PerformerError: a layer stored in parts that have no counterpart, or no network to find the flattening of.
     """
     if order == "torch":
-        mean = arrays.get(MEAN_IMAGE)
-        state = {name: value for name, value in arrays.items() if name != MEAN_IMAGE}
-        return Weights(state, source, mean)
+        mean, std = arrays.get(MEAN), arrays.get(STD)
+        state = {name: value for name, value in arrays.items() if name not in (MEAN, STD)}
+        numbers = mean if mean is None or mean.ndim == 3 else tuple(mean.tolist())
+        return Weights(state, source, numbers, None if std is None else tuple(std.tolist()))
     pixels = order in ("caffe", "keras_bgr")
-    mean = arrays.get(_MEAN) if pixels else None
-    rest = {name: value for name, value in arrays.items() if not (pixels and name == _MEAN)}
+    mean = arrays.get(_STORED_MEAN) if pixels else None
+    rest = {name: value for name, value in arrays.items() if not (pixels and name == _STORED_MEAN)}
     state = _from_caffe(rest, module, source) if order == "caffe" else _from_keras(rest, module, input_size)
     if not pixels:
         return Weights(state, source)

@@ -27,7 +27,7 @@ from partscope.performers.plan import (
 from partscope.performers.reading import read_positions
 from partscope.performers.segment import Segment, trainable_copy
 from partscope.performers.spine import Spine, SpineStep, find_spine
-from partscope.performers.weights import MEAN_IMAGE
+from partscope.performers.weights import MEAN, STD
 
 
 class Features(NamedTuple):
@@ -172,19 +172,25 @@ class Performer:
     def weights_digest(self) -> str:
         """SHA-256 of the weights, and of a mean image where there is one: names, types, shapes and bytes."""
         digest = hashlib.sha256()
-        for key, value in sorted(self.saved_state().items()):
+        image = {MEAN: self.mean} if isinstance(self.mean, Tensor) else {}
+        for key, value in sorted((self._tensors() | image).items()):
             digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def saved_state(self) -> dict[str, Tensor]:
-        """List what a file of weights has to hold: the network's tensors, and a mean image where there is one.
+        """List what a file of weights has to hold, so that `load_performer` makes the same performer of it.
 
         Returns:
-            Tensors by dotted name, sharing the performer's memory; see `partscope.performers.weights.MEAN_IMAGE`.
+            The network's tensors by dotted name, sharing its memory, and its normalisation.
         """
-        state = {key: value for key, value in self.module.state_dict().items() if isinstance(value, Tensor)}
-        return state | ({MEAN_IMAGE: self.mean} if isinstance(self.mean, Tensor) else {})
+        known = {MEAN: self.mean, STD: self.std}
+        double = {
+            key: value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+            for key, value in known.items()
+            if value is not None
+        }
+        return self._tensors() | double
 
     def to(self, device: torch.device | str) -> "Performer":
         """Move the performer; the module it was made from stays where it is.
@@ -364,6 +370,9 @@ class Performer:
             "field": probe.field._asdict(),
             "field_method": probe.method,
         }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {key: value for key, value in self.module.state_dict().items() if isinstance(value, Tensor)}
 
     @property
     def _tap(self) -> SpineStep:

@@ -222,7 +222,9 @@ def _auto_targets(spine: Spine, name: str, after: int) -> tuple[int, ...]:
         found = tuple(block_end(spine, i) for i in starts[-2:])
     if found:
         return found
-    if not any(is_spatial(step) for step in spine.steps):
+    if any(_channels_last(step.output_shape) for step in spine.steps):
+        got = f"maps whose channels stand last (N, H, W, D) on the way to the scores; {_labels(spine)}"
+    elif not any(is_spatial(step) for step in spine.steps):
         got = f"no layer on the way to the scores that returns maps (N, D, H, W), as in a transformer; {_labels(spine)}"
     else:
         got = f"too few convolution blocks or linear layers to reconstruct; {_labels(spine)}"

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from partscope.errors import PerformerError
 
-MEAN_IMAGE = "normalisation.mean"
-"""Name of a mean image (3, S, S) in the scale [0, 1] among the tensors of a file of weights."""
+MEAN, STD = "normalisation.mean", "normalisation.std"
+"""Names of the normalisation among the tensors of a file of weights: three numbers, or a mean image (3, S, S)."""
 
 PIXELS = (1 / 255, 1 / 255, 1 / 255)
 """Standard deviation that turns images in [0, 1] into the 0 to 255 that Caffe's and MatConvNet's networks take."""
@@ -94,12 +94,15 @@ _CONVERT = {
 }
 
 
+_ZIP = b"PK\x03\x04"
+
+
 def _read_npz(path: Path, doing: str) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as content:
             return {name: torch.from_numpy(np.array(content[name])) for name in content.files}
     except (ValueError, TypeError) as error:
-        if "pickle" not in str(error) and "object" not in str(error):
+        if path.read_bytes()[:4] != _ZIP:
             raise
         raise PerformerError(
             doing,
