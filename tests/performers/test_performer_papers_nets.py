@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
 from partscope.nets.start import dense_weight
 from partscope.performers import CATALOGUE, VGGM, VGGS, AlexNetBVLC, Performer
@@ -83,12 +83,8 @@ def test_caffes_alexnet_keeps_256_filters_on_384_channels() -> None:
     performer = Performer.for_model(AlexNetBVLC(2, 8), 227)
     images = torch.rand(3, 3, 227, 227)
 
-    def batches(start: int) -> list[Tensor]:
-        return [images[start:]]
-
-    store = next(
-        e for e in compute_features(performer, FeatureSource("x", 3, batches), None) if isinstance(e, FeatureStore)
-    )
+    source = FeatureSource("x", 3, lambda start: iter([images[start:]]))
+    store = next(e for e in compute_features(performer, source, None, 3) if isinstance(e, FeatureStore))
     explainer = build_explainer(performer, store, torch.ones(256), ExplainerSettings(), seed=0)
     track = explainer.interpretable
     assert track.conv_interp_1.weight.shape == explainer.ordinary.conv_ordin.weight.shape == (256, 384, 3, 3)

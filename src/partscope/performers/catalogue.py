@@ -18,6 +18,7 @@ from partscope.performers.creatures_net import CreaturesNet
 from partscope.performers.frozen import frozen_copy
 from partscope.performers.library import (
     library_row,
+    structure,
     timm_weights,
     torchvision_build,
     torchvision_enum,
@@ -219,9 +220,9 @@ def _read(settings: PerformerSettings, row: Row, size: int, published: bool) -> 
     if settings.weights is not None and not (published and row.download):
         path = Path(settings.weights).expanduser()
         if path.suffix == ".mat":
-            return read_matconvnet(path, _structure(row))
+            return read_matconvnet(path, structure(row.build, row.outputs))
         order = settings.weights_order
-        module = _structure(row) if order in ("torch", "caffe") else _random(row)
+        module = structure(row.build, row.outputs) if order in ("torch", "caffe") else _random(row)
         weights = reordered(read_weights(path), order, module, size, f"'{settings.weights}'")
         if order in ("caffe", "keras_bgr") and weights.mean is None and not settings.mean:
             raise PerformerError(
@@ -243,12 +244,6 @@ def _read(settings: PerformerSettings, row: Row, size: int, published: bool) -> 
             "pass --performer.weights FILE",
         )
     return torchvision_weights(row.download)
-
-
-def _structure(row: Row) -> nn.Module:
-    """Make the network without memory for its weights."""
-    with torch.device("meta"):
-        return row.build(row.outputs)
 
 
 def _random(row: Row) -> nn.Module:

@@ -1,7 +1,6 @@
 """Any network of torchvision or timm by name, with the library's own normalisation, input size and weights."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -72,7 +71,7 @@ def _torchvision_row(name: str, member: str) -> Row:
     )
 
 
-def torchvision_build(name: str) -> Any:
+def torchvision_build(name: str) -> Callable[[int], nn.Module]:
     """Make a builder of a torchvision network with random weights, in the form that its published weights need.
 
     Returns:
@@ -137,7 +136,25 @@ def torchvision_weights(full_name: str) -> Weights:
     return Weights(state, f"torchvision's {full_name}", class_names=tuple(weights.meta.get("categories", ())))
 
 
-def last_layer(build: Any, outputs: int) -> str:
+def structure(build: Callable[[int], nn.Module], outputs: int) -> nn.Module:
+    """Make a network to look at, without memory for its weights where it can be built so; torch's random state stays.
+
+    Args:
+        build: makes the network.
+        outputs: its number of scores.
+
+    Returns:
+        The network; its weights may hold nothing.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return build(outputs)
+        except (RuntimeError, NotImplementedError):  # networks that compute their own sizes with tensors
+            return build(outputs)
+
+
+def last_layer(build: Callable[[int], nn.Module], outputs: int) -> str:
     """Find the layer of a network that gives its scores, without computing anything.
 
     Args:
@@ -147,10 +164,8 @@ def last_layer(build: Any, outputs: int) -> str:
     Returns:
         Dotted name of its last linear layer or convolution.
     """
-    with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module: nn.Module = build(outputs)
-    names: list[str] = [name for name, part in module.named_modules() if isinstance(part, (nn.Linear, nn.Conv2d))]
+    parts = structure(build, outputs).named_modules()
+    names: list[str] = [name for name, part in parts if isinstance(part, (nn.Linear, nn.Conv2d))]
     return names[-1]
 
 
