@@ -1,5 +1,6 @@
 """Published weights: MatConvNet's, Keras's and Caffe's files give what loops over their numbers give, bit for bit."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -372,10 +373,17 @@ def test_caffes_batch_norm_is_refused() -> None:
         reordered({"bn1/2": torch.ones(1)}, "caffe", torch_net(), SIDE, "w")
 
 
-def test_objects_in_numpy_files_are_never_unpickled(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", a=np.array([{"x": 1}], dtype=object))
+class Exploit:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (os.environ["PARTSCOPE_TEST_EXPLOIT"],)
+
+
+def test_objects_in_numpy_files_are_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARTSCOPE_TEST_EXPLOIT", str(tmp_path / "pwned"))
+    np.savez(tmp_path / "a.npz", a=np.array([Exploit()], dtype=object))
     with pytest.raises(PerformerError, match="refused because unpickling it could run code"):
         read_weights(tmp_path / "a.npz")
+    assert not (tmp_path / "pwned").exists()
     (tmp_path / "b.npz").write_bytes(b"PK")
     with pytest.raises(PerformerError, match="a damaged file"):
         read_weights(tmp_path / "b.npz")
