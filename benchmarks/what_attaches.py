@@ -6,9 +6,9 @@ Expected:  about 12 minutes for all; `--keep` writes `benchmarks/figures/what_at
            `benchmarks/figures.py` writes the tables of docs/what-attaches.md.
 
 Weights are random (seed 0) with the batch statistics of four random images, so that activations neither vanish nor
-explode; the input is 128 px wide, or the library's own size where a network refuses that. For each network: the tap,
-the top unit and the targets that the rule finds; the largest gap between resuming at any start and the network's own
-scores, as a share of the largest score; how much the scores of two images differ; how its grid was found.
+explode; the input is of the library's own size, but at most 299 px where the network takes that. For each network: the
+tap, the top unit and the targets that the rule finds; the largest gap between resuming at any start and the network's
+own scores, as a share of the largest score; how much the scores of two images differ; how its grid was found.
 """
 
 import argparse
@@ -59,8 +59,8 @@ vit_tiny_r_s16_p8_224 vit_relpos_small_patch16_224 vitamin_small_224 volo_d1_224
 """One or more of every kind that timm holds, small ones where there is a choice; the last three rows mostly attend."""
 
 
-SIDE = 128
-"""Side of the input, px: small, because what is found does not depend on it; the library's own where it must be."""
+LARGEST = 299
+"""Side of the input, px, where the library's own is larger and the network takes another."""
 
 
 def all_names() -> list[str]:
@@ -74,7 +74,8 @@ def measure(name: str) -> dict[str, Any]:
     row = catalogue_row(name)
     torch.manual_seed(0)
     module = row.build(row.outputs)
-    for size in (SIDE, row.input_size):
+    own = getattr(module, "image_size", row.input_size)
+    for size in dict.fromkeys((min(own, LARGEST), own)):
         started = time.perf_counter()
         settle(module, size)
         try:

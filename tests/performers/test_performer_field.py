@@ -122,6 +122,46 @@ def test_grid_off_the_middle_is_centred() -> None:
     assert performer.describe()["field_method"] == "gradient, centred"
 
 
+class ChannelGate(nn.Module):
+    """Its own weights, in single precision, meet the probe's maps in a function that the probe does not replace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.mix, self.b = nn.Conv2d(3, 4, 3, 2, 0), nn.Conv1d(1, 1, 3, padding=1), nn.Conv2d(4, 4, 3)
+        self.scale, self.fc = nn.Parameter(torch.ones(4, 1, 1)), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.a(x))
+        x = self.scale * x * torch.sigmoid(self.mix(x.mean((2, 3))[:, None])).transpose(1, 2)[..., None]
+        return self.fc(F.relu(self.b(x)).mean([2, 3]))
+
+
+class OwnPosition(nn.Module):
+    """Attention over all positions, written with a softmax or as one function."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.fc, self.fused = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 1), nn.Linear(4, 2), fused
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        q = x.flatten(2).transpose(1, 2)
+        y = F.scaled_dot_product_attention(q, q, q) if self.fused else (q @ q.transpose(1, 2)).softmax(-1) @ q
+        x = x + y.transpose(1, 2).reshape(x.shape) ** 2
+        return self.fc(F.relu(self.b(x)).mean([2, 3]))
+
+
+@pytest.mark.parametrize(
+    ("net", "found"), [(ChannelGate, (3.0, 2.0, 7.0)), (lambda: OwnPosition(True), (1.5, 4.0, 4.0)),
+                       (lambda: OwnPosition(False), (1.5, 4.0, 4.0))],
+)  # fmt: skip
+def test_gates_and_attention_do_not_hide_the_geometry(net, found: tuple[float, float, float]) -> None:
+    torch.manual_seed(0)
+    performer = Performer.for_model(net(), 32, tap="b", targets=("fc",))
+    assert performer.field[:2] == found[:2] and performer.describe()["field_method"].startswith("gradient")
+    assert performer.field.size == found[2]
+
+
 class Hidden(nn.Module):
     """Its maps come from a list of pixels: no geometry for the probe to find."""
 

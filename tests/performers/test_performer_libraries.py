@@ -42,6 +42,19 @@ ese_vovnet19b_slim_dw legacy_xception xception41
 FIXED = {"torchvision:maxvit_t", "torchvision:inception_v3", "timm:botnet26t_256", "timm:visformer_tiny"}
 """Networks that run (or, with their auxiliary scores, train) on their own size alone."""
 
+PLANS = {
+    "torchvision:densenet121": ("features.transition3.relu", ("features.transition3.conv", "features.norm5")),
+    "torchvision:efficientnet_b0": ("features.7.0.block.1.2", ("features.7.0.block.3.1", "features.8.1")),
+    "torchvision:googlenet": ("inception4d", ("inception5a", "inception5b")),
+    "torchvision:mobilenet_v3_small": ("features.11", ("classifier.0",)),
+    "torchvision:vgg11_bn": ("features.24", ("classifier.0", "classifier.3")),
+    "timm:hrnet_w18_small": ("final_layer.0.input", ("final_layer.1",)),
+    "timm:lcnet_035": ("blocks.5.1.se", ("conv_head",)),
+    "timm:mobilenetv3_small_050": ("blocks.4.2", ("conv_head",)),
+    "timm:semnasnet_050": ("blocks.6.0.bn2", ("blocks.6.0.bn3", "bn2")),
+}
+"""What the rule finds where layers are opened, gates stand between them, or convolutions are a classifier's."""
+
 REFUSED = {
     "torchvision:vit_b_32": r"returns maps \(N, D, H, W\), as in a transformer; the chain is: heads.head; what",
     "torchvision:swin_t": r"maps whose channels stand last \(N, H, W, D\) on the way to the scores; the chain is: ",
@@ -99,6 +112,8 @@ def test_any_cnn(name: str) -> None:
     before, random = state_of(module), torch.get_rng_state()
     performer = Performer.for_model(module, size, name=name)
     features = performer.features(images)
+    if name in PLANS:
+        assert (performer.tap_name, performer.target_names) == PLANS[name]
     assert len(features.targets) in (1, 2) and features.tap.shape[2] == features.tap.shape[3] > 1
     assert (performer.scores(images) - own).abs().max() <= TOLERANCE * largest
     for start in ("tap", *range(len(features.targets))):
@@ -135,7 +150,7 @@ def test_the_librarys_own_facts() -> None:
     assert catalogue_row("timm:tresnet_m").mean == (0.0, 0.0, 0.0)
     row = catalogue_row("torchvision:inception_v3")
     assert (row.input_size, row.download, row.classifier) == (299, "Inception_V3_Weights.IMAGENET1K_V1", "fc")
-    assert row.build(3).transform_input is True
+    assert row.build(3).transform_input is True and catalogue_row("torchvision:googlenet").build(3).transform_input
     row = catalogue_row("torchvision:resnet50", "IMAGENET1K_V1")
     assert row.download == "ResNet50_Weights.IMAGENET1K_V1"
     assert catalogue_row("torchvision:resnet50").download == "ResNet50_Weights.IMAGENET1K_V2"
@@ -169,6 +184,7 @@ def test_a_file_of_weights_says_how_many_scores(name: str, tmp_path: Path) -> No
         ("torchvision:alexnet", "IMAGENET1K_V2", "AlexNet_Weights has IMAGENET1K_V1, DEFAULT\n  do:  set"),
         ("vgg_m", "IMAGENET1K_V1", "reading the weights 'IMAGENET1K_V1'\n  got: no such file"),
         ("timm:resnet50_mlp", None, "timm has none that it reads as tensors"),
+        ("timm:flexivit_base.300ep_in1k", None, "timm has none that it reads as tensors"),
     ],
 )  # fmt: skip
 def test_unknown_names(name: str, weights: str | None, message: str) -> None:
