@@ -224,9 +224,81 @@ def readers_table() -> str:
     )
 
 
+# ---- networks
+
+
+def attached_table(library: str) -> Callable[[], str]:
+    """One row a network of a library that attaches, or one a network that does not."""
+
+    def write() -> str:
+        found = {n.partition(":")[2]: r for n, r in kept("what_attaches")["rows"].items() if n.startswith(library)}
+        lines = ["| network | tap | maps | top unit | targets | grid |", "|---|---|---|---|---|---|"]
+        for name, row in sorted(found.items()):
+            if "tap" in row:
+                units = " x ".join(map(str, row["shape"]))
+                top = ", ".join(f"`{step}`" for step in row["top_unit"]) or "–"
+                targets = ", ".join(f"`{target}`" for target in row["targets"])
+                lines.append(f"| `{name}` | `{row['tap']}` | {units} | {top} | {targets} | {row['field']} |")
+        return "\n".join(lines)
+
+    return write
+
+
+def refused_table() -> str:
+    """One row a network that cannot be explained, with the sentence that says why."""
+    lines = ["| network | what is said |", "|---|---|"]
+    for name, row in kept("what_attaches")["rows"].items():
+        if "refused" in row:
+            said = row["refused"].split("; the chain is")[0]
+            origin = row["refused"].rpartition("; ")[2] if "no module's output" in row["refused"] else ""
+            origin = origin or (row["refused"].rpartition("; ")[2] if "several tensors" in row["refused"] else "")
+            lines.append(f"| `{name}` | {said}{'; ' + origin if origin else ''} |")
+    return "\n".join(lines)
+
+
+def attached(what: str) -> str:
+    """How many attach, of how many, and how far resuming is from the network's own scores at most."""
+    library, _, what = what.rpartition(".")
+    rows = [row for name, row in kept("what_attaches")["rows"].items() if library in ("any", name.partition(":")[0])]
+    taken = [row for row in rows if "tap" in row]
+    if what == "gap":
+        return f"{max(row['gap'] for row in taken):.1e}"
+    if what == "difference":
+        return f"{min(row['difference'] for row in taken):.1e}"
+    return str(len(taken) if what == "count" else len(rows))
+
+
+def readings_table() -> str:
+    """One row a reading of the paper's ResNet explainer."""
+    lines = [
+        "| reading | tap | units | encoder weights, millions | Gflop an image | s a step | FVU at the start | after "
+        "training | parts only |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, row in kept("resnet_readings")["rows"].items():
+        numbers = [
+            f"{row['encoder_weights'] / 1e6:.1f}", f"{row['gflop']:.0f}", f"{row['seconds']:.1f}",
+            *(plain(row[key], 3) for key in ("fvu_start", "fvu", "fvu_parts_only")),
+        ]  # fmt: skip
+        lines.append(f"| {name} | `{row['tap']}` | {row['units']} x {row['units']} | {' | '.join(numbers)} |")
+    return "\n".join(lines)
+
+
+def reading(path: str) -> str:
+    """A figure of a reading, `READING.KEY.DIGITS[.SCALE]`, or the performer's error in %."""
+    if path == "error":
+        return f"{100 * kept('resnet_readings')['performer_error']:.1f}"
+    name, key, digits, *scale = path.split(".")
+    return plain(kept("resnet_readings")["rows"][name][key] * float(scale[0] if scale else 1), int(digits))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "authors_tables": authors_table,
     "paper_readers": readers_table,
+    "attached_torchvision": attached_table("torchvision:"),
+    "attached_timm": attached_table("timm:"),
+    "refused": refused_table,
+    "resnet_readings": readings_table,
     "ablations": ablation_table,
     "demo": run_table("demo"),
     "alexnet_cub": run_table("alexnet_cub"),
@@ -251,6 +323,10 @@ def figure(key: str) -> str:
     if key.startswith("data."):
         value = run_value(kept("data"), key.removeprefix("data."))
         return f"{value:.0f}" if value > 100 else plain(value, 2)
+    if key.startswith("attach."):
+        return attached(key.removeprefix("attach."))
+    if key.startswith("reading."):
+        return reading(key.removeprefix("reading."))
     name, *steps = key.split("/")
     found = kept(f"run_{name}")
     if not steps[0].isdigit():

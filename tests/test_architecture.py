@@ -17,7 +17,7 @@ LIBRARIES = {
     "files": set(),
     "settings": set(),
     "maths": {"torch", "jaxtyping"},
-    "performers": {"torch", "torchvision", "PIL", "numpy", "safetensors", "jaxtyping"},
+    "performers": {"torch", "torchvision", "PIL", "numpy", "scipy", "safetensors", "jaxtyping", "timm"},
     "data": {"torch", "torchvision", "PIL", "numpy", "h5py", "datasets", "jaxtyping"},
     "nets": {"torch", "jaxtyping"},
     "training": {"torch", "safetensors", "jaxtyping"},

@@ -230,7 +230,7 @@ def _report(arguments: list[str]) -> None:
 
 def _taps(arguments: list[str]) -> None:
     parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
-    parser.add_argument("name", nargs="?", default=None, help="a catalogue name; none lists the catalogue")
+    parser.add_argument("name", nargs="?", default=None, help="a catalogue name, torchvision:NAME or timm:NAME")
     name = _parse(parser, arguments).name
     from rich.console import Console
     from rich.table import Table

@@ -244,7 +244,7 @@ def _train_labels(
 ) -> tuple[Labels, dict[str, Any]]:
     if job.fit.labels == "none":
         classes = predicted_classes(performer, store)
-        names = read_class_names(job.performer)
+        names = read_class_names(job.performer) or list(performer.class_names) or None
         labels, kept = predicted_labels(classes, names, job.fit.min_category_images)
         found: dict[str, Any] = {"classes": kept.tolist()}
     else:

@@ -69,9 +69,16 @@ class PerformerSettings:
     """The frozen network under diagnosis."""
 
     name: str = "creatures_net"
-    """A catalogue row (`partscope taps` lists them)."""
+    """A catalogue row (`partscope taps` lists them), or `torchvision:NAME` or `timm:NAME` for any network of these."""
     weights: str | None = None
-    """File of weights (.safetensors, or .pth read without pickle); none uses torchvision's own download."""
+    """File (.safetensors, .npz, MatConvNet's .mat, or .pth read without pickle), or torchvision's name of weights, e.g.
+    `IMAGENET1K_V2`; none uses the library's own download."""
+    weights_order: Literal["torch", "keras", "keras_bgr", "caffe"] = "torch"
+    """Whose layout the file has; `caffe` and `keras_bgr` also swap the colour channels and scale images to 0 to 255."""
+    mean: tuple[float, ...] = ()
+    """Mean of the normalisation, red first, for images in [0, 1]; empty takes the weights' own, or the catalogue's."""
+    std: tuple[float, ...] = ()
+    """Standard deviation of the normalisation; empty takes the weights' own, or the catalogue's."""
     class_names: str | None = None
     """Text file with one class name a line, in the order of the scores; none calls them `class 0` and so on."""
     tap: str | None = None
@@ -219,7 +226,7 @@ def resolve(job: Job) -> Job:
     """
     if job.fit.preset == "paper":
         fit, explainer = dict(PAPER_FIT), dict(PAPER_EXPLAINER)
-        if job.performer.name.startswith(("vgg16", "resnet")):
+        if job.performer.name.rpartition(":")[2].startswith(("vgg16", "resnet")):
             fit["eta"] = 3.0
         job = replace(job, fit=_filled(job.fit, fit), explainer=_filled(job.explainer, explainer))
     _check(job)

@@ -5,15 +5,20 @@ from partscope.performers.catalogue import CATALOGUE, TapRow, list_taps, load_pe
 from partscope.performers.creatures_net import CreaturesNet
 from partscope.performers.head import TrainingRecord, train_head, train_network, with_head
 from partscope.performers.performer import Features, Performer
+from partscope.performers.row import Row
 from partscope.performers.segment import Segment
 from partscope.performers.spine import Spine, SpineStep
+from partscope.performers.vgg_m_s import VGGM, VGGS
 
 __all__ = [
     "CATALOGUE",
+    "VGGM",
+    "VGGS",
     "AlexNetBVLC",
     "CreaturesNet",
     "Features",
     "Performer",
+    "Row",
     "Segment",
     "Spine",
     "SpineStep",
