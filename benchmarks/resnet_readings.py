@@ -39,6 +39,8 @@ from partscope.training import (
 
 READINGS = {"R2": "layer4.0", "R3": "layer3"}
 TRAIN, TEST, BATCH = 160, 64, 16
+RATE = 1e-4
+"""Step size of everything: at the default 1e-3 R2's loss leaps by orders of magnitude on layers of 2048 channels."""
 MEAN, STD = (123.68 / 255, 116.779 / 255, 103.939 / 255), (0.229, 0.224, 0.225)
 
 
@@ -114,9 +116,15 @@ def measure(net: nn.Module, tap: str, train: Tensor, truth: Tensor, test: Tensor
     start_magnitudes(explainer, store, category >= 0)
     labels = Labels(("bird",), category, torch.tensor([True]))
     epochs = -(-steps // -(-len(train) // BATCH))
-    learner = Learner(
-        explainer, store, labels, constants, FitSettings(labels="single", batch_size=BATCH, epochs=epochs)
+    fit = FitSettings(
+        labels="single",
+        batch_size=BATCH,
+        epochs=epochs,
+        learning_rate=RATE,
+        decoder_learning_rate=RATE,
+        p_learning_rate=RATE,
     )
+    learner = Learner(explainer, store, labels, constants, fit)
     convs = (
         explainer.interpretable.conv_interp_1,
         explainer.interpretable.conv_interp_2,
@@ -148,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=Path)
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=40)
     asked = parser.parse_args()
     settings = DataSettings(
         kind="cub200",
