@@ -57,7 +57,10 @@ def python(code: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["fit", "--help"], ["demo", "--help"], ["train-performer", "--help"], ["nosuch"]],
+    [
+        *(["--help"], ["--version"], ["fit", "--help"], ["data", "--help"], ["demo", "--help"]),
+        *(["train-performer", "--help"], ["nosuch"]),
+    ],
 )
 def test_help_loads_no_torch(arguments: list[str]) -> None:
     code = f"""
@@ -76,7 +79,8 @@ def test_help_explains_every_command_and_setting(capsys: pytest.CaptureFixture[s
     assert run(["--help"]) == run([]) == 0
     text = capsys.readouterr().out
     assert all(
-        f"\n  {command} " in text for command in ("demo", "fit", "diagnose", "report", "taps", "train-performer")
+        f"\n  {command} " in text
+        for command in ("demo", "data", "fit", "diagnose", "report", "taps", "train-performer")
     )
     for command, job in (("fit", Job()), ("train-performer", TrainJob())):
         with pytest.raises(SystemExit) as ended:
@@ -96,7 +100,11 @@ def test_printed_config_is_the_job_again(capsys: pytest.CaptureFixture[str], tmp
     with pytest.raises(SystemExit):
         run(["fit", "printed.yaml", "--print_config"])
     assert capsys.readouterr().out == text
-    assert "epochs: 3" in text and "initial_p: 0.2" in text and "torch" not in text
+    assert (
+        "epochs: 3" in text
+        and "initial_p: 0.2" in text
+        and text.count("torch") == text.count("weights_order: torch") == 1
+    )
 
 
 def test_the_demos_config_is_the_default_job() -> None:
@@ -117,7 +125,7 @@ def test_real_examples_parse_and_name_what_is_missing(example: str, refused: Ref
 @pytest.mark.parametrize(
     ("arguments", "doing", "got", "todo"),
     [
-        (["ft"], "reading the command", "there is no command 'ft'", "use one of demo, fit"),
+        (["ft"], "reading the command", "there is no command 'ft'", "use one of demo, data, fit"),
         (["fit"], "starting `partscope fit`", "no run folder", "give one with --out DIR"),
         (["fit", "no.yaml", "--out", "x"], "reading the settings", "there is no file 'no.yaml'", "give a YAML file"),
         (["fit", "--out", "x", "--fit.epoch", "3"], "reading the arguments", "--fit.epoch 3", "did you mean --fit.epo"),

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import logging
 import re
 import signal
 import sys
@@ -34,6 +35,7 @@ Which object parts does a CNN use, where, and how much of its decision rests on 
 
 commands:
   demo                  the whole job on drawn creatures, in about a minute: start here
+  data CONFIG           show what a data set holds, and every fault in it, before anything is learned from it
   fit CONFIG --out DIR  learn an explainer for a network, diagnose it, write the report; resumes DIR
   train-performer CONFIG --out DIR
                         train a network on your images first: its head, or all of it; fit takes DIR
@@ -47,8 +49,9 @@ commands:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code: 0, 1 for a failure told in three lines, 130 if interrupted."""
-    commands: dict[str, Callable[[list[str]], None]] = {
+    commands: dict[str, Callable[[list[str]], int | None]] = {
         "demo": _demo,
+        "data": _data,
         "fit": _fit,
         "train-performer": _train_performer,
         "diagnose": _diagnose,
@@ -70,14 +73,26 @@ def run(arguments: Sequence[str]) -> int:
                 f"there is no command '{arguments[0]}'",
                 f"use one of {', '.join(commands)}; `partscope --help` explains them",
             )
-        commands[arguments[0]](list(arguments[1:]))
+        with _log_told():
+            return commands[arguments[0]](list(arguments[1:])) or 0
     except PartscopeError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command resumes from the last saved state", file=sys.stderr)
         return 130
-    return 0
+
+
+@contextmanager
+def _log_told() -> Iterator[None]:
+    """How far a download or the first reading of a large data set is, on standard error."""
+    log, handler = logging.getLogger("partscope"), logging.StreamHandler(sys.stderr)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _parser(command: str, about: str) -> ArgumentParser:
@@ -116,7 +131,6 @@ def _nearest(parser: ArgumentParser, text: str) -> str:
 def _parsed_job(parser: ArgumentParser, job: type, arguments: list[str]) -> tuple[Namespace, Path]:
     """Reads CONFIG or settings, and the run folder."""
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings")
-    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
     parser.add_class_arguments(job, None)
     if arguments and not arguments[0].startswith("-"):
         arguments = ["--config", *arguments]
@@ -129,6 +143,19 @@ def _parsed_job(parser: ArgumentParser, job: type, arguments: list[str]) -> tupl
     return parser.instantiate(parsed), Path(parsed.out)
 
 
+def _job(made: Namespace) -> Job:
+    return resolve(
+        Job(
+            data=made.data,
+            performer=made.performer,
+            explainer=made.explainer,
+            fit=made.fit,
+            diagnose=made.diagnose,
+            cache=made.cache,
+        )
+    )
+
+
 def _demo(arguments: list[str]) -> None:
     parser = _parser("demo", "Fits, diagnoses and reports on drawn creatures whose parts are known exactly.")
     parser.add_argument("--out", type=str, default="partscope-demo", help="run folder")
@@ -137,22 +164,16 @@ def _demo(arguments: list[str]) -> None:
 
 def _fit(arguments: list[str]) -> None:
     parser = _parser("fit", "Learns an explainer, diagnoses it and writes the report; resumes what is there.")
+    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
     made, out = _parsed_job(parser, Job, arguments)
-    job = Job(
-        data=made.data,
-        performer=made.performer,
-        explainer=made.explainer,
-        fit=made.fit,
-        diagnose=made.diagnose,
-        cache=made.cache,
-    )
-    _carry_out(resolve(job), out)
+    _carry_out(_job(made), out)
 
 
 def _train_performer(arguments: list[str]) -> None:
     parser = _parser(
         "train-performer", "Trains a network on your images; resumes what is there; `fit` takes the folder."
     )
+    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
     made, out = _parsed_job(parser, TrainJob, arguments)
     job = resolve_training(TrainJob(data=made.data, performer=made.performer, train=made.train, cache=made.cache))
     from partscope.train_run import train_performer
@@ -170,6 +191,15 @@ def _need_file(name: str) -> None:
             f"there is no file '{name}'",
             "give a YAML file, or settings as --fit.epochs 3",
         )
+
+
+def _data(arguments: list[str]) -> int:
+    parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of `fit`.")
+    parser.add_argument("--out", type=str, default="contact-sheet.png", help="picture of the images to write")
+    made, out = _parsed_job(parser, Job, arguments)
+    from partscope.cli_data import show_data
+
+    return show_data(_job(made), out)
 
 
 def _carry_out(job: Job, out: Path) -> None:
@@ -216,7 +246,7 @@ def _report(arguments: list[str]) -> None:
 
 def _taps(arguments: list[str]) -> None:
     parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
-    parser.add_argument("name", nargs="?", default=None, help="a catalogue name; none lists the catalogue")
+    parser.add_argument("name", nargs="?", default=None, help="a catalogue name, torchvision:NAME or timm:NAME")
     name = _parse(parser, arguments).name
     from rich.console import Console
     from rich.table import Table

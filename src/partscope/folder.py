@@ -165,6 +165,7 @@ def read_run(folder: Path, doing: str) -> dict[str, Any]:
     kinds = {"partscope": str, "torch": str, "categories": list, "category_images": list, "train_images": int}
     sound = all(isinstance(run.get(key), kind) for key, kind in kinds.items())
     sound = sound and isinstance(run.get("classes"), list | None) and isinstance(run.get("seconds"), dict)
+    sound = sound and isinstance(run.get("left_out", {}), dict)  # runs of 0.1 have none
     sound = sound and len(run["categories"]) == len(run["category_images"])
     digests = run.get("digests")
     if not (sound and isinstance(digests, dict) and {"weights", "train", "test"} <= digests.keys()):

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torchvision
@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from partscope.data import PhotoSet, batches, load_photos
+from partscope.data import PhotoSet, Progress, batches, left_out, load_photos, open_photos
 from partscope.diagnosis import Diagnosed, Subject, Truth, check_landmarks, diagnose_subject, make_gallery
 from partscope.errors import RunError, SettingsError
 from partscope.files import append_line, write_json, write_whole
@@ -121,6 +121,7 @@ def fit(
         "threads": torch.get_num_threads(),
         "seed": job.fit.seed,
         "digests": known,
+        "left_out": left_out((*train.left_out, *test.left_out)),
         **record,
     }
     check_run(folder, run)
@@ -163,7 +164,7 @@ def diagnose(
         performer = yield from _as_events(
             prepare_performer(job.performer, folder / "performer.safetensors", None, job.fit.seed)
         )
-    test = photos if photos is not None else load_photos(job.data, performer.input_size, "test")
+    test = photos if photos is not None else (yield from _opened(job, performer.input_size, "test"))
     clock.lap("loading")
     return (yield from _diagnose(job, folder, performer, test, clock))
 
@@ -175,18 +176,32 @@ def _device(job: Job) -> str:
 def _open(
     job: Job, folder: Path, performer: Performer | None, photos: tuple[PhotoSet, PhotoSet] | None
 ) -> Generator[Event, None, tuple[Performer, PhotoSet, PhotoSet]]:
+    opened: dict[int, PhotoSet] = {}
     if performer is None:
 
         def training_photos(size: int) -> PhotoSet:
-            return photos[0] if photos else load_photos(job.data, size, "train")
+            opened[size] = photos[0] if photos else load_photos(job.data, size, "train")
+            return opened[size]
 
         performer = yield from _as_events(
             prepare_performer(job.performer, folder / "performer.safetensors", training_photos, job.fit.seed)
         )
     if photos is None:
         size = performer.input_size
-        photos = load_photos(job.data, size, "train"), load_photos(job.data, size, "test")
+        train = opened[size] if size in opened else (yield from _opened(job, size, "train"))
+        photos = train, (yield from _opened(job, size, "test"))
     return performer, *photos
+
+
+def _opened(job: Job, size: int, split: Literal["train", "test"]) -> Generator[Event, None, PhotoSet]:
+    steps: Generator[Progress, None, PhotoSet] = open_photos(job.data, size, split)
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            photos: PhotoSet = end.value
+            return photos
+        yield Event(f"looking at the {split} images", done, total)
 
 
 def _as_events(
@@ -221,7 +236,7 @@ def _train_labels(
 ) -> tuple[Labels, dict[str, Any]]:
     if job.fit.labels == "none":
         classes = predicted_classes(performer, store)
-        names = read_class_names(job.performer)
+        names = read_class_names(job.performer) or list(performer.class_names) or None
         labels, kept = predicted_labels(classes, names, job.fit.min_category_images)
         found: dict[str, Any] = {"classes": kept.tolist()}
     else:
@@ -296,6 +311,7 @@ def _diagnose(
         _truth(test),
         run["category_images"],
         run["train_images"],
+        run.get("left_out", left_out(())),
     )
     found: Diagnosed | None = None
     for event in diagnose_subject(subject, job.diagnose):

@@ -85,7 +85,8 @@ def test_decision_records_have_their_headings(record: Path) -> None:
 
 
 def test_decision_records_are_numbered_and_listed() -> None:
-    assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
+    numbers = [int(record.name[:4]) for record in RECORDS]
+    assert numbers == sorted(set(numbers))  # each its own; some may still be on their way
     index = (docs.ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     assert [r.name for r in RECORDS if f"(decisions/{r.name})" not in index] == []
 

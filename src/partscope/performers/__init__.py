@@ -7,13 +7,17 @@ from partscope.performers.front import Front, Tail
 from partscope.performers.head import TrainingRecord, train_head, train_network, with_head
 from partscope.performers.learning import NetworkLearner, TrainStep
 from partscope.performers.performer import Features, Performer
+from partscope.performers.row import Row
 from partscope.performers.segment import Segment
 from partscope.performers.spine import Spine, SpineStep
 from partscope.performers.trained import Trained, read_trained, write_trained
 from partscope.performers.trainee import Beginning, Trainee, prepare_trainee
+from partscope.performers.vgg_m_s import VGGM, VGGS
 
 __all__ = [
     "CATALOGUE",
+    "VGGM",
+    "VGGS",
     "AlexNetBVLC",
     "Beginning",
     "CreaturesNet",
@@ -21,6 +25,7 @@ __all__ = [
     "Front",
     "NetworkLearner",
     "Performer",
+    "Row",
     "Segment",
     "Spine",
     "SpineStep",

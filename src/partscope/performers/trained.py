@@ -27,9 +27,9 @@ class Trained(NamedTuple):
     """One a score; for one score, what 0 and what 1 means."""
     input_size: int
     """Side of the square input, px."""
-    mean: tuple[float, float, float]
+    mean: tuple[float, ...]
     """Mean of the normalisation, in the scale [0, 1]."""
-    std: tuple[float, float, float]
+    std: tuple[float, ...]
     """Standard deviation of the normalisation."""
     sha256: str
     """Of the file of weights."""

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from partscope.errors import PerformerError
-from partscope.performers.catalogue import Row, new_network, row_of, stored_weights
+from partscope.performers.catalogue import new_network, row_of, stored_weights
 from partscope.performers.front import Front, Tail, outside, under
 from partscope.performers.frozen import frozen_copy, state_digest
+from partscope.performers.row import Row
 from partscope.performers.spine import Spine, find_spine
-from partscope.performers.weights import fit_weights
+from partscope.performers.weights import Weights, fit_weights
 from partscope.settings import PerformerSettings
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -122,7 +123,7 @@ class Trainee:
 
 
 def prepare_trainee(
-    settings: PerformerSettings, outputs: int, begin: Beginning, mean: tuple[float, float, float] | None = None
+    settings: PerformerSettings, outputs: int, begin: Beginning, mean: tuple[float, ...] | None = None
 ) -> Trainee:
     """Build a network of the catalogue for training.
 
@@ -144,8 +145,9 @@ def prepare_trainee(
     """
     settings, row = row_of(settings)
     name, size = settings.name, settings.input_size or row.input_size
-    state, source = ({}, "nothing") if begin.random else stored_weights(settings)
-    digest = state_digest(state)
+    stored = Weights({}, "nothing") if begin.random else stored_weights(settings)
+    state, source, digest = stored.state, stored.source, state_digest(stored.state)
+    row = _normalised(row, settings, stored)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(begin.seed)
         module = new_network(row, settings.head_width, outputs)
@@ -177,6 +179,14 @@ def prepare_trainee(
         if isinstance(part, nn.modules.dropout._DropoutNd):
             part.p = begin.dropout
     return trainee
+
+
+def _normalised(row: Row, settings: PerformerSettings, stored: Weights) -> Row:
+    """The row with the settings' normalisation, else the weights' own; of a mean image its mean by channel."""
+    own = stored.mean
+    if isinstance(own, Tensor):
+        own = tuple(float(v) for v in own.mean((1, 2)))
+    return replace(row, mean=settings.mean or own or row.mean, std=settings.std or stored.std or row.std)
 
 
 def _own_tensors(module: nn.Module, part: str) -> bool:

@@ -47,7 +47,7 @@ def prepare_performer(
     if settings.head == "own":
         return load_performer(settings)
     if kept.exists():
-        return load_performer(replace(settings, weights=str(kept), head="own"))
+        return load_performer(replace(settings, weights=str(kept), weights_order="torch", head="own"))
     if training_photos is None:
         raise RunError(
             "loading the performer",
@@ -77,7 +77,7 @@ def prepare_performer(
         learning_rate=HEAD_LEARNING_RATE,
     )
     performer = with_head(performer, head)
-    state = {k: v.contiguous().clone() for k, v in performer.module.state_dict().items()}
+    state = {k: v.contiguous().clone() for k, v in performer.saved_state().items()}
     write_whole(kept, lambda temporary: save_file(state, temporary))
     return performer
 
