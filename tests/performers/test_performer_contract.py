@@ -49,7 +49,7 @@ def build_row(name: str) -> nn.Module:
     """The catalogue's network with a narrow head (and narrow blocks), so that it is quick."""
     row = CATALOGUE[name]
     with torch.device("meta"):
-        if name in ("resnet50", "resnet50_v1", "resnet101", "resnet152"):
+        if name in ("resnet50", "resnet101", "resnet152"):
             module = torchvision.models.get_model(name, weights=None, num_classes=7, width_per_group=4)
         else:
             module = row.build(7)
