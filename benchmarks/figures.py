@@ -173,27 +173,203 @@ def startup_table() -> str:
     )
 
 
+# ---- trained performers
+
+PAPER_ERRORS = {
+    "alexnet_cub": "4.41 (AlexNet)",
+    "alexnet_cat": "4.60 (AlexNet, mean of six animals)",
+    "alexnet_dog": "4.60 (AlexNet, mean of six animals)",
+    "alexnet_horse": "4.60 (AlexNet, mean of six animals)",
+    "alexnet_voc_multi": "6.12 (VGG-M, six animals)",
+    "resnet50_voc_multi": "–",
+}
+"""Errors of the paper's performers, %, Tables 5 and 10; of several categories the mean binary error."""
+
+
+def performer_table() -> str:
+    """One row a job and kind of error."""
+    lines = [
+        "| performer | error | pre-trained, % | random weights, % | always the same answer, % | the paper's, % |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for name, paper in PAPER_ERRORS.items():
+        starts = kept("performers")["rows"].get(name)
+        for key in starts["pretrained"]["test"] if starts else ():
+            kind = "argmax" if key == "argmax_error" else "binary, mean" if name.endswith("multi") else "binary"
+            own, twin = (shown(starts[start]["test"][key], 2, 100) for start in ("pretrained", "random"))
+            chance = plain(100 * starts["pretrained"]["chance"][key]["value"], 1)
+            lines.append(f"| `{name}` | {kind} | {own} | {twin} | {chance} | {paper if key == 'error' else ''} |")
+    return "\n".join(lines)
+
+
+def performer_figure(steps: list[str]) -> str:
+    """``performers/NAME/START/KEY/DIGITS``: an error in %; ``performers/NAME/START/learning_rate``; ``/minutes``."""
+    rows = kept("performers")["rows"]
+    if steps == ["minutes"]:
+        return plain(sum(run["seconds"] for starts in rows.values() for run in starts.values()) / 60, 0)
+    if steps[2] == "learning_rate":
+        return f"{rows[steps[0]][steps[1]]['learning_rate']:g}"
+    return plain(100 * rows[steps[0]][steps[1]]["test"][steps[2]]["value"], int(steps[3]))
+
+
+# ---- data
+
+
+def data_table() -> str:
+    """What reading, decoding and memory came to, with the machine's load by other work."""
+    found = kept("data")
+    lines = ["| | measured |", "|---|--:|"]
+    lines += [f"| reading 10,000 images, `{kind}` | {value:.2f} s |" for kind, value in found["reading"].items()]
+    rates = found["decoding"]
+    lines += [
+        f"| decoding, {workers} worker{'s' * (workers > '1')} | {rates[workers]:.0f} images/s |" for workers in "12"
+    ]
+    lines.append(f"| two workers to one | {rates['ratio']:.2f} |")
+    lines.append(f"| two processes to one, sharing nothing | {rates['ceiling']:.2f} |")
+    lines += [f"| peak memory, {int(n):,} images | {mib:.0f} MiB |" for n, mib in found["memory"].items()]
+    lines.append(f"| cores; load before and after | {found['cores']}; {found['load'][0]:.1f}, {found['load'][1]:.1f} |")
+    return "\n".join(lines)
+
+
+# ---- data sets of the paper
+
+
+def authors_table() -> str:
+    """What the authors' part tables hold, one row an animal."""
+    rows = kept("authors_tables")["rows"]
+    heads = {
+        "objects": "objects", "photographs": "photographs", "test": "test objects (authors)",
+        "on_both_sides": "photographs on both sides", "head": "head", "neck": "neck", "torso": "torso",
+    }  # fmt: skip
+    lines = ["| | " + " | ".join(heads.values()) + " |", "|---|" + "--:|" * len(heads)]
+    lines += [f"| {name} | " + " | ".join(str(row[key]) for key in heads) + " |" for name, row in rows.items()]
+    totals = (str(sum(row[key] for row in rows.values())) for key in heads)
+    return "\n".join([*lines, "| *all* | " + " | ".join(totals) + " |"])
+
+
+def readers_table() -> str:
+    """Cost of listing the paper's data sets."""
+    row = kept("paper_readers")
+    return "\n".join(
+        [
+            "| | |",
+            "|---|--:|",
+            f"| one file of masks, 500 x 375 px, twelve parts | {row['mask_file_ms']:.0f} ms |",
+            f"| all 10,103 files of Pascal-Part, the first time | {row['all_mask_files_s']:.0f} s |",
+            f"| the same from the index | {row['all_from_index_s']:.1f} s |",
+            f"| size of the index | {row['index_mb']:.0f} MB |",
+            f"| objects a second from three part tables | {row['table_rows_per_s']:.0f} |",
+        ]
+    )
+
+
+# ---- networks
+
+
+def attached_table(library: str) -> Callable[[], str]:
+    """One row a network of a library that attaches, or one a network that does not."""
+
+    def write() -> str:
+        found = {n.partition(":")[2]: r for n, r in kept("what_attaches")["rows"].items() if n.startswith(library)}
+        lines = ["| network | tap | maps | top unit | targets | grid |", "|---|---|---|---|---|---|"]
+        for name, row in sorted(found.items()):
+            if "tap" in row:
+                units = " x ".join(map(str, row["shape"]))
+                top = ", ".join(f"`{step}`" for step in row["top_unit"]) or "–"
+                targets = ", ".join(f"`{target}`" for target in row["targets"])
+                lines.append(f"| `{name}` | `{row['tap']}` | {units} | {top} | {targets} | {row['field']} |")
+        return "\n".join(lines)
+
+    return write
+
+
+def refused_table() -> str:
+    """One row a network that cannot be explained, with the sentence that says why."""
+    lines = ["| network | what is said |", "|---|---|"]
+    for name, row in kept("what_attaches")["rows"].items():
+        if "refused" in row:
+            said = row["refused"].split("; the chain is")[0]
+            origin = row["refused"].rpartition("; ")[2] if "no module's output" in row["refused"] else ""
+            origin = origin or (row["refused"].rpartition("; ")[2] if "several tensors" in row["refused"] else "")
+            lines.append(f"| `{name}` | {said}{'; ' + origin if origin else ''} |")
+    return "\n".join(lines)
+
+
+def attached(what: str) -> str:
+    """How many attach, of how many, and how far resuming is from the network's own scores at most."""
+    library, _, what = what.rpartition(".")
+    rows = [row for name, row in kept("what_attaches")["rows"].items() if library in ("any", name.partition(":")[0])]
+    taken = [row for row in rows if "tap" in row]
+    if what == "gap":
+        return f"{max(row['gap'] for row in taken):.1e}"
+    if what == "difference":
+        return f"{min(row['difference'] for row in taken):.1e}"
+    return str(len(taken) if what == "count" else len(rows))
+
+
+def readings_table() -> str:
+    """One row a reading of the paper's ResNet explainer."""
+    lines = [
+        "| reading | tap | units | encoder weights, millions | Gflop an image | s a step | FVU at the start | after "
+        "training | parts only |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, row in kept("resnet_readings")["rows"].items():
+        numbers = [
+            f"{row['encoder_weights'] / 1e6:.1f}", f"{row['gflop']:.0f}", f"{row['seconds']:.1f}",
+            *(plain(row[key], 3) for key in ("fvu_start", "fvu", "fvu_parts_only")),
+        ]  # fmt: skip
+        lines.append(f"| {name} | `{row['tap']}` | {row['units']} x {row['units']} | {' | '.join(numbers)} |")
+    return "\n".join(lines)
+
+
+def reading(path: str) -> str:
+    """A figure of a reading, `READING.KEY.DIGITS[.SCALE]`, or the performer's error in %."""
+    if path == "error":
+        return f"{100 * kept('resnet_readings')['performer_error']:.1f}"
+    name, key, digits, *scale = path.split(".")
+    return plain(kept("resnet_readings")["rows"][name][key] * float(scale[0] if scale else 1), int(digits))
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "authors_tables": authors_table,
+    "paper_readers": readers_table,
+    "attached_torchvision": attached_table("torchvision:"),
+    "attached_timm": attached_table("timm:"),
+    "refused": refused_table,
+    "resnet_readings": readings_table,
     "ablations": ablation_table,
     "demo": run_table("demo"),
     "alexnet_cub": run_table("alexnet_cub"),
     "squeezenet_voc": run_table("squeezenet_voc"),
+    "performers": performer_table,
     "step_cost": step_table,
     "startup": startup_table,
+    "data": data_table,
 }
 
 
 def figure(key: str) -> str:
     """The text of one figure.
 
-    ``creatures.METRIC.SETTING`` is a cell of the ablations; ``RUN/DIGITS[/SCALE]/PATH`` a value of a run's diagnosis
+    ``creatures.METRIC.SETTING`` is a cell of the ablations; ``data.PATH`` a value of the data benchmark;
+    ``RUN/DIGITS[/SCALE]/PATH`` a value of a run's diagnosis
     (scale `px`: times the crop's diagonal); ``RUN/NAME...`` something derived from it, see `derived`.
     """
     if key.startswith("creatures."):
         _, metric, setting = key.split(".", 2)
         text = ablation(setting, metric)
         return f"{text} %" if metric == "error" else text
+    if key.startswith("data."):
+        value = run_value(kept("data"), key.removeprefix("data."))
+        return f"{value:.0f}" if value > 100 else plain(value, 2)
+    if key.startswith("attach."):
+        return attached(key.removeprefix("attach."))
+    if key.startswith("reading."):
+        return reading(key.removeprefix("reading."))
     name, *steps = key.split("/")
+    if name == "performers":
+        return performer_figure(steps)
     found = kept(f"run_{name}")
     if not steps[0].isdigit():
         return derived(found, steps)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from partscope import Job
+from partscope import Job, TrainJob
 from partscope.cli import run
 from partscope.performers.catalogue import CATALOGUE
 from partscope.settings import job_from_dict, resolve
@@ -55,7 +55,13 @@ def python(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fit", "--help"], ["demo", "--help"], ["nosuch"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--help"], ["--version"], ["fit", "--help"], ["data", "--help"], ["demo", "--help"]),
+        *(["train-performer", "--help"], ["nosuch"]),
+    ],
+)
 def test_help_loads_no_torch(arguments: list[str]) -> None:
     code = f"""
 import sys
@@ -72,14 +78,18 @@ print([name for name in ("torch", "torchvision", "numpy", "matplotlib") if name 
 def test_help_explains_every_command_and_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == run([]) == 0
     text = capsys.readouterr().out
-    assert all(f"\n  {command} " in text for command in ("demo", "fit", "diagnose", "report", "taps"))
-    with pytest.raises(SystemExit) as ended:
-        run(["fit", "--help"])
-    assert ended.value.code == 0
-    text = capsys.readouterr().out
-    for group, settings in vars(Job()).items():
-        for name in vars(settings):
-            assert f"--{group}.{name} " in text
+    assert all(
+        f"\n  {command} " in text
+        for command in ("demo", "data", "fit", "diagnose", "report", "taps", "train-performer")
+    )
+    for command, job in (("fit", Job()), ("train-performer", TrainJob())):
+        with pytest.raises(SystemExit) as ended:
+            run([command, "--help"])
+        assert ended.value.code == 0
+        text = capsys.readouterr().out
+        for group, settings in vars(job).items():
+            for name in vars(settings):
+                assert f"--{group}.{name} " in text
 
 
 def test_printed_config_is_the_job_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -90,7 +100,11 @@ def test_printed_config_is_the_job_again(capsys: pytest.CaptureFixture[str], tmp
     with pytest.raises(SystemExit):
         run(["fit", "printed.yaml", "--print_config"])
     assert capsys.readouterr().out == text
-    assert "epochs: 3" in text and "initial_p: 0.2" in text and "torch" not in text
+    assert (
+        "epochs: 3" in text
+        and "initial_p: 0.2" in text
+        and text.count("torch") == text.count("weights_order: torch") == 1
+    )
 
 
 def test_the_demos_config_is_the_default_job() -> None:
@@ -111,7 +125,7 @@ def test_real_examples_parse_and_name_what_is_missing(example: str, refused: Ref
 @pytest.mark.parametrize(
     ("arguments", "doing", "got", "todo"),
     [
-        (["ft"], "reading the command", "there is no command 'ft'", "use one of demo, fit"),
+        (["ft"], "reading the command", "there is no command 'ft'", "use one of demo, data, fit"),
         (["fit"], "starting `partscope fit`", "no run folder", "give one with --out DIR"),
         (["fit", "no.yaml", "--out", "x"], "reading the settings", "there is no file 'no.yaml'", "give a YAML file"),
         (["fit", "--out", "x", "--fit.epoch", "3"], "reading the arguments", "--fit.epoch 3", "did you mean --fit.epo"),
@@ -128,6 +142,33 @@ def test_real_examples_parse_and_name_what_is_missing(example: str, refused: Ref
         (["fit", "--out", "x", "--data.kind", "folder"], "settings of the data", "no data.root", "to a folder"),
         (["fit", "--out", "x", "--fit.device", "tpu9"], "choosing the device 'tpu9'", "tpu9", "give --fit.device auto"),
         (["fit", "--out", "x", "--diagnose.landmarks", "[ear]"], "landmark", "'ear'", "head"),
+        (["train-performer"], "starting `partscope train-performer`", "no run folder", "give one with --out DIR"),
+        (
+            ["train-performer", "--out", "x", "--train.epoch", "3"],
+            "reading the arguments of `partscope train-performer`",
+            "--train.epoch 3",
+            "did you mean --train.epochs?",
+        ),
+        (["train-performer", "no.yaml", "--out", "x"], "reading the settings", "there is no file 'no.yaml'", "give a"),
+        (["train-performer", "--out", "x", "--train.epochs", "0"], "checking the settings", "train.epochs = 0", "betw"),
+        (
+            ["train-performer", "--out", "x", "--train.from_layer", "conv6"],
+            "choosing the layers of creatures_net that learn",
+            "no layer 'conv6'",
+            "the nearest is 'conv5'",
+        ),
+        (
+            ["train-performer", "--out", "x", "--train.device", "tpu9"],
+            "the device 'tpu9'",
+            "tpu9",
+            "--train.device auto",
+        ),
+        (
+            ["fit", "--out", "x", "--performer.weights", "."],
+            "opening the trained performer",
+            "without 'perf",
+            "train-perf",
+        ),
         (["diagnose"], "reading the arguments of `partscope diagnose`", "required: folder", "--help`"),
         (["diagnose", "x"], "opening the run 'x'", "no config.yaml", "partscope fit --out"),
         (["report", "x"], "reading the diagnosis 'x/diagnosis.json'", "no such file", "partscope diagnose"),
@@ -256,8 +297,8 @@ def test_taps_lists_the_layers(capfd: pytest.CaptureFixture[str]) -> None:
     assert "output shape" in text and "fc7" in text and "yes" in text and "no: " in text
 
 
-def start(*arguments: str, prefix: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-    command = [*prefix, sys.executable, "-m", "partscope", "fit", "--out", "r", *SMALL, *arguments]
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "partscope", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -285,7 +326,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_interrupted_it_resumes_to_the_same_bytes(
     number: signal.Signals, code: int, tmp_path: Path, uninterrupted: Path
 ) -> None:
-    process = start(*LONGER)
+    process = start("fit", "--out", "r", *SMALL, *LONGER)
     wait_for_step(process, tmp_path / "r", 24)
     process.send_signal(number)
     _, told = process.communicate(timeout=120)
@@ -322,3 +363,56 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(tmp_path: Path) -> Non
     assert "writing 'r/" in lines[0] and "File too large" in lines[1] and "free some space" in lines[2]
     assert not list((tmp_path / "r").rglob("*.tmp"))
     assert run(["fit", "--out", "r", *SMALL]) == 0
+
+
+TRAINING = (
+    *("train-performer", "--data.train_images", "120", "--data.test_images", "40", "--data.categories", "[fox, fish]"),
+    *("--performer.head_width", "32", "--train.epochs", "30", "--train.batch_size", "8", "--train.save_every", "10"),
+    *("--train.learning_rate", "1e-3", "--train.device", "cpu"),
+)
+TRAINING_STEPS = 360
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "n"
+    assert run([*TRAINING, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_training_interrupted_resumes_to_the_same_bytes(
+    number: signal.Signals, code: int, tmp_path: Path, trained: Path
+) -> None:
+    process = start(*TRAINING, "--out", "n")
+    wait_for_step(process, tmp_path / "n", 24)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert "Traceback" not in told
+    assert not (tmp_path / "n" / "performer.json").exists()
+    if number == signal.SIGINT:
+        assert told.rstrip().endswith("interrupted; the same command resumes from the last saved state")
+    assert run([*TRAINING, "--out", "n"]) == 0
+    for name in ("performer.safetensors", "training.safetensors", "performer.json", "config.yaml"):
+        assert (tmp_path / "n" / name).read_bytes() == (trained / name).read_bytes()
+    steps = [json.loads(line)["step"] for line in (tmp_path / "n" / "log.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, TRAINING_STEPS + 1))
+    assert not list((tmp_path / "n").rglob("*.tmp"))
+
+
+def test_a_trained_network_is_told_tested_and_explained(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*TRAINING, "--out", str(trained)]) == 0  # ended already: told again
+    text = capfd.readouterr().out
+    found = json.loads((trained / "run.json").read_text())
+    number = found["test"]["error"]
+    assert f"best epoch: {found['best_epoch']} (validation loss {found['validation']['loss']:.3f}, error " in text
+    for value in (number["value"], found["chance"]["error"]["value"]):
+        assert f"{value:.2%}" in text
+    assert f"{number['low']:.2%} to {number['high']:.2%}" in text and "argmax error" in text
+    assert f"performer: {trained}\nexplain it: partscope fit --performer.weights {trained} --out RUN\n" in text
+    data = ("--data.train_images", "48", "--data.test_images", "24", "--data.categories", "[fox, fish]")
+    assert run(["fit", "--performer.weights", str(trained), "--out", "r", *SMALL, *data, "--fit.epochs", "1"]) == 0
+    assert "error of the performer" in capfd.readouterr().out

@@ -17,14 +17,16 @@ from partscope.settings import (
     PerformerSettings,
     resolve,
 )
+from partscope.train_settings import TrainJob, TrainSettings
 from partscope.version import __version__
 
 if TYPE_CHECKING:
     from partscope.data import PhotoSet, Sample, load_photos
     from partscope.nets import Explainer
-    from partscope.performers import Features, Performer
+    from partscope.performers import Features, Performer, load_performer
     from partscope.report import write_report
     from partscope.run import Event, diagnose, fit
+    from partscope.train_run import TrainEvent, train_performer
 
 _LATER = {
     "Event": "partscope.run",
@@ -33,9 +35,12 @@ _LATER = {
     "Performer": "partscope.performers",
     "PhotoSet": "partscope.data",
     "Sample": "partscope.data",
+    "TrainEvent": "partscope.train_run",
     "diagnose": "partscope.run",
     "fit": "partscope.run",
+    "load_performer": "partscope.performers",
     "load_photos": "partscope.data",
+    "train_performer": "partscope.train_run",
     "write_report": "partscope.report",
 }
 
@@ -70,10 +75,15 @@ __all__ = [
     "RunError",
     "Sample",
     "SettingsError",
+    "TrainEvent",
+    "TrainJob",
+    "TrainSettings",
     "__version__",
     "diagnose",
     "fit",
+    "load_performer",
     "load_photos",
     "resolve",
+    "train_performer",
     "write_report",
 ]

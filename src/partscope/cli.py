@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import logging
 import re
 import signal
 import sys
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import (  # type: ignore[attr-defined]
     ActionConfigFile,
@@ -22,9 +23,11 @@ from jsonargparse import (  # type: ignore[attr-defined]
 
 from partscope.errors import PartscopeError, SettingsError
 from partscope.settings import Job, resolve
+from partscope.train_settings import TrainJob, resolve_training
 
 if TYPE_CHECKING:
     from partscope.run import Event
+    from partscope.train_run import TrainEvent
 
 SUMMARY = """usage: partscope COMMAND ...
 
@@ -32,7 +35,10 @@ Which object parts does a CNN use, where, and how much of its decision rests on 
 
 commands:
   demo                  the whole job on drawn creatures, in about a minute: start here
+  data CONFIG           show what a data set holds, and every fault in it, before anything is learned from it
   fit CONFIG --out DIR  learn an explainer for a network, diagnose it, write the report; resumes DIR
+  train-performer CONFIG --out DIR
+                        train a network on your images first: its head, or all of it; fit takes DIR
   diagnose DIR          measure a fitted run again, here or on another machine
   report DIR            write report.html from a run's diagnosis again
   taps NAME             list the layers of a network that can be explained, with their shapes
@@ -43,9 +49,11 @@ commands:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code: 0, 1 for a failure told in three lines, 130 if interrupted."""
-    commands: dict[str, Callable[[list[str]], None]] = {
+    commands: dict[str, Callable[[list[str]], int | None]] = {
         "demo": _demo,
+        "data": _data,
         "fit": _fit,
+        "train-performer": _train_performer,
         "diagnose": _diagnose,
         "report": _report,
         "taps": _taps,
@@ -65,14 +73,26 @@ def run(arguments: Sequence[str]) -> int:
                 f"there is no command '{arguments[0]}'",
                 f"use one of {', '.join(commands)}; `partscope --help` explains them",
             )
-        commands[arguments[0]](list(arguments[1:]))
+        with _log_told():
+            return commands[arguments[0]](list(arguments[1:])) or 0
     except PartscopeError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command resumes from the last saved state", file=sys.stderr)
         return 130
-    return 0
+
+
+@contextmanager
+def _log_told() -> Iterator[None]:
+    """How far a download or the first reading of a large data set is, on standard error."""
+    log, handler = logging.getLogger("partscope"), logging.StreamHandler(sys.stderr)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _parser(command: str, about: str) -> ArgumentParser:
@@ -108,14 +128,22 @@ def _nearest(parser: ArgumentParser, text: str) -> str:
     return f"did you mean --{near[0]}? " if near else ""
 
 
-def _with_job(parser: ArgumentParser) -> None:
+def _parsed_job(parser: ArgumentParser, job: type, arguments: list[str]) -> tuple[Namespace, Path]:
+    """Reads CONFIG or settings, and the run folder."""
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings")
-    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
-    parser.add_class_arguments(Job, None)
+    parser.add_class_arguments(job, None)
+    if arguments and not arguments[0].startswith("-"):
+        arguments = ["--config", *arguments]
+    for before, name in pairwise(arguments):
+        if before == "--config":
+            _need_file(name)
+    parsed = _parse(parser, arguments)
+    if parsed.out is None:
+        raise SettingsError(f"starting `{parser.prog}`", "no run folder", "give one with --out DIR")
+    return parser.instantiate(parsed), Path(parsed.out)
 
 
-def _job(parser: ArgumentParser, parsed: Namespace) -> Job:
-    made = parser.instantiate(parsed)
+def _job(made: Namespace) -> Job:
     return resolve(
         Job(
             data=made.data,
@@ -136,16 +164,24 @@ def _demo(arguments: list[str]) -> None:
 
 def _fit(arguments: list[str]) -> None:
     parser = _parser("fit", "Learns an explainer, diagnoses it and writes the report; resumes what is there.")
-    _with_job(parser)
-    if arguments and not arguments[0].startswith("-"):
-        arguments = ["--config", *arguments]
-    for before, name in pairwise(arguments):
-        if before == "--config":
-            _need_file(name)
-    parsed = _parse(parser, arguments)
-    if parsed.out is None:
-        raise SettingsError("starting `partscope fit`", "no run folder", "give one with --out DIR")
-    _carry_out(_job(parser, parsed), Path(parsed.out))
+    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
+    made, out = _parsed_job(parser, Job, arguments)
+    _carry_out(_job(made), out)
+
+
+def _train_performer(arguments: list[str]) -> None:
+    parser = _parser(
+        "train-performer", "Trains a network on your images; resumes what is there; `fit` takes the folder."
+    )
+    parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
+    made, out = _parsed_job(parser, TrainJob, arguments)
+    job = resolve_training(TrainJob(data=made.data, performer=made.performer, train=made.train, cache=made.cache))
+    from partscope.train_run import train_performer
+
+    folder = _follow(train_performer(job, out), _training_facts)
+    _print_errors(folder)
+    print(f"performer: {folder}")
+    print(f"explain it: partscope fit --performer.weights {folder} --out RUN")
 
 
 def _need_file(name: str) -> None:
@@ -157,10 +193,19 @@ def _need_file(name: str) -> None:
         )
 
 
+def _data(arguments: list[str]) -> int:
+    parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of `fit`.")
+    parser.add_argument("--out", type=str, default="contact-sheet.png", help="picture of the images to write")
+    made, out = _parsed_job(parser, Job, arguments)
+    from partscope.cli_data import show_data
+
+    return show_data(_job(made), out)
+
+
 def _carry_out(job: Job, out: Path) -> None:
     from partscope.run import fit
 
-    report = _follow(fit(job, out))
+    report = _follow(fit(job, out), _facts)
     _print_summary(out)
     print(f"report: {report}")
 
@@ -184,7 +229,7 @@ def _diagnose(arguments: list[str]) -> None:
         job = replace(job, performer=replace(job.performer, weights=parsed.performer.weights))
     if parsed.fit.device is not None:
         job = replace(job, fit=replace(job.fit, device=parsed.fit.device))
-    _follow(diagnose(folder, job=job))
+    _follow(diagnose(folder, job=job), _facts)
     report = write_report(folder)
     _print_summary(folder)
     print(f"report: {report}")
@@ -201,7 +246,7 @@ def _report(arguments: list[str]) -> None:
 
 def _taps(arguments: list[str]) -> None:
     parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
-    parser.add_argument("name", nargs="?", default=None, help="a catalogue name; none lists the catalogue")
+    parser.add_argument("name", nargs="?", default=None, help="a catalogue name, torchvision:NAME or timm:NAME")
     name = _parse(parser, arguments).name
     from rich.console import Console
     from rich.table import Table
@@ -235,7 +280,10 @@ def _stop_between_steps() -> Iterator[list[bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _follow(events: "Generator[Event, None, Path]") -> Path:
+AnyEvent = TypeVar("AnyEvent", "Event", "TrainEvent")
+
+
+def _follow(events: Generator[AnyEvent, None, Path], facts_of: Callable[[AnyEvent], str]) -> Path:
     """Shows a job's progress to its end and returns the path that it made."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -264,7 +312,7 @@ def _follow(events: "Generator[Event, None, Path]") -> Path:
                     task = bars.add_task(stage, total=event.total, facts="")
                     if not console.is_terminal:
                         console.print(f"{stage} ...")
-                facts = _facts(event)
+                facts = facts_of(event)
                 bars.update(task, completed=event.done, total=event.total, facts=facts)
                 if not console.is_terminal and event.record and event.done % max(1, event.total // 10) == 0:
                     console.print(f"  step {event.done}/{event.total}: {facts}")
@@ -279,6 +327,36 @@ def _facts(event: "Event") -> str:
     fvu = " ".join(f"{v:.3f}" for v in event.record.fvu)
     rate = event.record.images_per_second
     return f"loss {event.record.loss:.3f}  p {event.record.p:.3f}  FVU {fvu}  {rate:.0f} images/s"
+
+
+def _training_facts(event: "TrainEvent") -> str:
+    record = event.record
+    if record is None:
+        return ""
+    facts = f"epoch {record.epoch}  loss {record.loss:.3f}  {record.images_per_second:.0f} images/s"
+    if record.validation_loss is None or record.validation_error is None:
+        return facts
+    held = f"validation loss {record.validation_loss:.3f} error {record.validation_error:.1%}"
+    return f"{facts}  {held}  best epoch {record.best_epoch}"
+
+
+def _print_errors(folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    validation = found["validation"]
+    held = "no validation images: the last epoch"
+    if validation["loss"] is not None:
+        images = found["images"]["validation"]
+        held = f"validation loss {validation['loss']:.3f}, error {validation['error']:.1%} of {images} images"
+    table = Table("on the test images", "error", "95 % interval", "n", "always the same answer")
+    for name, number in found["test"].items():
+        shown = ["-" if number[k] is None else f"{number[k]:.2%}" for k in ("value", "low", "high")]
+        chance = f"{found['chance'][name]['value']:.2%}" if found["chance"][name]["n"] else "-"
+        table.add_row(name.replace("_", " "), shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]), chance)
+    print(f"best epoch: {found['best_epoch']} ({held})")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _print_summary(folder: Path) -> None:

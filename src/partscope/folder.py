@@ -3,9 +3,10 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
@@ -13,12 +14,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from partscope.errors import RunError
+from partscope.errors import RunError, SettingsError
 from partscope.files import read_json, write_json, write_text
 from partscope.nets import Explainer
 from partscope.performers import Performer
 from partscope.settings import Job, job_from_dict, resolve
+from partscope.train_settings import TrainJob
 from partscope.training import empty_explainer
+
+T = TypeVar("T", Job, TrainJob)
 
 
 def read_job(folder: Path) -> Job:
@@ -28,17 +32,30 @@ def read_job(folder: Path) -> Job:
         RunError: it has none, or they cannot be read.
         SettingsError: one of them is unknown, of the wrong type or out of its range.
     """
-    file = folder / "config.yaml"
+    return resolve(job_from_dict(read_settings(folder, "fit")))
+
+
+def read_settings(folder: Path, command: str) -> Any:
+    """What a folder's ``config.yaml`` holds.
+
+    Args:
+        folder: of a run.
+        command: of `partscope`, that makes such folders.
+
+    Raises:
+        RunError: it has none, or it cannot be read.
+    """
     doing = f"opening the run '{folder}'"
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(
-            doing, "it has no config.yaml", "restore it, or give a folder made by `partscope fit --out`"
+            doing, "it has no config.yaml", f"restore it, or give a folder made by `partscope {command} --out`"
         ) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(doing, f"config.yaml cannot be read: {error}", "restore the file or fit again") from error
-    return resolve(job_from_dict(content))
+        raise RunError(
+            doing, f"config.yaml cannot be read: {error}", f"restore the file, or run `partscope {command}` again"
+        ) from error
 
 
 def load_explainer(folder: Path, performer: Performer, tap: Tensor, job: Job) -> Explainer:
@@ -61,6 +78,23 @@ def load_explainer(folder: Path, performer: Performer, tap: Tensor, job: Job) ->
     if not all(bool(torch.isfinite(t).all()) for t in explainer.state_dict().values()):
         raise RunError(doing, "it holds values that are not finite", "fit again: the file is damaged")
     return explainer.eval()
+
+
+def chosen_device(name: str, setting: str) -> str:
+    """The device of that name; `auto` is the first GPU if there is one.
+
+    Raises:
+        SettingsError: torch knows no such device here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(
+            f"choosing the device '{name}'", str(error).splitlines()[0], f"give --{setting} auto, cpu or cuda"
+        ) from error
+    return name
 
 
 class Clock:
@@ -87,8 +121,13 @@ def peak_memory() -> float | None:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30, 2)
 
 
-def keep_settings(job: Job, folder: Path) -> None:
+def keep_settings(job: T, folder: Path, read: Callable[[Path], T]) -> None:
     """Writes the settings into a new folder; in one where learning has begun, checks that they are the same.
+
+    Args:
+        job: the settings.
+        folder: of the run.
+        read: reads such settings back from a folder.
 
     Raises:
         RunError: they differ; the first three differences are named.
@@ -98,7 +137,7 @@ def keep_settings(job: Job, folder: Path) -> None:
     if not any((folder / name).exists() for name in ("run.json", "performer.safetensors", "training.safetensors")):
         write_text(file, text)
         return
-    there, here = asdict(read_job(folder)), asdict(job)
+    there, here = asdict(read(folder)), asdict(job)
     other = [
         f"{group}.{key} is {there[group][key]!r} there and {here[group][key]!r} here"
         for group in here
@@ -126,6 +165,7 @@ def read_run(folder: Path, doing: str) -> dict[str, Any]:
     kinds = {"partscope": str, "torch": str, "categories": list, "category_images": list, "train_images": int}
     sound = all(isinstance(run.get(key), kind) for key, kind in kinds.items())
     sound = sound and isinstance(run.get("classes"), list | None) and isinstance(run.get("seconds"), dict)
+    sound = sound and isinstance(run.get("left_out", {}), dict)  # runs of 0.1 have none
     sound = sound and len(run["categories"]) == len(run["category_images"])
     digests = run.get("digests")
     if not (sound and isinstance(digests, dict) and {"weights", "train", "test"} <= digests.keys()):

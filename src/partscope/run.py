@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torchvision
@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from partscope.data import PhotoSet, batches, load_photos
+from partscope.data import PhotoSet, Progress, batches, left_out, load_photos, open_photos
 from partscope.diagnosis import Diagnosed, Subject, Truth, check_landmarks, diagnose_subject, make_gallery
 from partscope.errors import RunError, SettingsError
 from partscope.files import append_line, write_json, write_whole
@@ -22,6 +22,7 @@ from partscope.folder import (
     Clock,
     check_digests,
     check_run,
+    chosen_device,
     cut_log,
     keep_settings,
     load_explainer,
@@ -94,7 +95,7 @@ def fit(
     """
     folder, job = Path(out), resolve(job)
     device, clock = _device(job), Clock()
-    keep_settings(job, folder)
+    keep_settings(job, folder, read_job)
     yield Event("loading", 0, 1)
     performer, train, test = yield from _open(job, folder, performer, photos)
     if len(train) == 0 or len(test) == 0:
@@ -120,6 +121,7 @@ def fit(
         "threads": torch.get_num_threads(),
         "seed": job.fit.seed,
         "digests": known,
+        "left_out": left_out((*train.left_out, *test.left_out)),
         **record,
     }
     check_run(folder, run)
@@ -162,39 +164,44 @@ def diagnose(
         performer = yield from _as_events(
             prepare_performer(job.performer, folder / "performer.safetensors", None, job.fit.seed)
         )
-    test = photos if photos is not None else load_photos(job.data, performer.input_size, "test")
+    test = photos if photos is not None else (yield from _opened(job, performer.input_size, "test"))
     clock.lap("loading")
     return (yield from _diagnose(job, folder, performer, test, clock))
 
 
 def _device(job: Job) -> str:
-    name = job.fit.device
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingsError(
-            f"choosing the device '{name}'", str(error).splitlines()[0], "give --fit.device auto, cpu or cuda"
-        ) from error
-    return name
+    return chosen_device(job.fit.device, "fit.device")
 
 
 def _open(
     job: Job, folder: Path, performer: Performer | None, photos: tuple[PhotoSet, PhotoSet] | None
 ) -> Generator[Event, None, tuple[Performer, PhotoSet, PhotoSet]]:
+    opened: dict[int, PhotoSet] = {}
     if performer is None:
 
         def training_photos(size: int) -> PhotoSet:
-            return photos[0] if photos else load_photos(job.data, size, "train")
+            opened[size] = photos[0] if photos else load_photos(job.data, size, "train")
+            return opened[size]
 
         performer = yield from _as_events(
             prepare_performer(job.performer, folder / "performer.safetensors", training_photos, job.fit.seed)
         )
     if photos is None:
         size = performer.input_size
-        photos = load_photos(job.data, size, "train"), load_photos(job.data, size, "test")
+        train = opened[size] if size in opened else (yield from _opened(job, size, "train"))
+        photos = train, (yield from _opened(job, size, "test"))
     return performer, *photos
+
+
+def _opened(job: Job, size: int, split: Literal["train", "test"]) -> Generator[Event, None, PhotoSet]:
+    steps: Generator[Progress, None, PhotoSet] = open_photos(job.data, size, split)
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            photos: PhotoSet = end.value
+            return photos
+        yield Event(f"looking at the {split} images", done, total)
 
 
 def _as_events(
@@ -229,7 +236,7 @@ def _train_labels(
 ) -> tuple[Labels, dict[str, Any]]:
     if job.fit.labels == "none":
         classes = predicted_classes(performer, store)
-        names = read_class_names(job.performer)
+        names = read_class_names(job.performer) or list(performer.class_names) or None
         labels, kept = predicted_labels(classes, names, job.fit.min_category_images)
         found: dict[str, Any] = {"classes": kept.tolist()}
     else:
@@ -304,6 +311,7 @@ def _diagnose(
         _truth(test),
         run["category_images"],
         run["train_images"],
+        run.get("left_out", left_out(())),
     )
     found: Diagnosed | None = None
     for event in diagnose_subject(subject, job.diagnose):

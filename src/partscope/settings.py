@@ -14,8 +14,10 @@ T = TypeVar("T", "FitSettings", "ExplainerSettings")
 class DataSettings:
     """Which images, and what is known about them."""
 
-    kind: Literal["creatures", "folder", "coco", "cub200"] = "creatures"
-    """Layout of the images: drawn creatures, a tree of class folders, COCO keypoints, or CUB-200-2011."""
+    kind: Literal["creatures", "folder", "coco", "csv", "cub200", "pascal_part", "part_tables", "huggingface"] = (
+        "creatures"
+    )
+    """Layout: drawn creatures, class folders, COCO keypoints, a CSV table, the paper's data sets, or `datasets`."""
     root: str | None = None
     """Folder that holds the data sets; not needed for `creatures`."""
     folder: str = ""
@@ -24,12 +26,32 @@ class DataSettings:
     """Categories to keep, in this order; empty keeps all."""
     negatives: str | None = None
     """Folder below `root` with images of none of the categories: first half trains, second half tests."""
+    negative_categories: tuple[str, ...] = ()
+    """Categories of the same data set whose images serve as negatives; none of them may be in `categories`."""
     single_category: str | None = None
     """Treat every object as one category of this name (e.g. all bird species as `bird`)."""
     landmarks: tuple[str, ...] = ()
     """Landmarks to carry; empty carries all that the data set has."""
     test_share: float = 0.2
     """Share of images held out by file name where the data set brings no split of its own (0 to 1)."""
+    split: Literal["image", "authors"] = "image"
+    """Pascal-Part and part tables: hold out whole images, or a tenth of the objects as the paper's authors do."""
+    min_side: int = 50
+    """Pascal-Part and part tables: least side of a square of the area that an object's box must have, in pixels."""
+    margin: float = 0.0
+    """Share of a box's height and width that is added on each side before cropping (0 to 10)."""
+    aspect: Literal["stretch", "square"] = "stretch"
+    """Shape of the crop: the box itself, or the box enlarged to a square within its image; never padded."""
+    image_column: str = "image"
+    """Hugging Face: column of the images."""
+    label_column: str = "label"
+    """Hugging Face: column of the images' categories, or the objects' where there are objects."""
+    objects_column: str | None = None
+    """Hugging Face: column of objects with `bbox` (left, top, width, height) and the label column in it."""
+    keypoints_column: str | None = None
+    """Hugging Face: column of landmarks [x, y] or [x, y, visible], by name or in a list; may lie in the objects."""
+    download: bool = False
+    """Fetch the data set's archive to `root`, where its publisher has a stable address, if it is not there yet."""
     mirror: bool = False
     """Show each training image a second time, mirrored, with left and right landmarks swapped."""
     on_problem: Literal["refuse", "skip"] = "refuse"
@@ -47,9 +69,16 @@ class PerformerSettings:
     """The frozen network under diagnosis."""
 
     name: str = "creatures_net"
-    """A catalogue row (`partscope taps` lists them)."""
+    """A catalogue row (`partscope taps` lists them), or `torchvision:NAME` or `timm:NAME` for any network of these."""
     weights: str | None = None
-    """File of weights (.safetensors, or .pth read without pickle); none uses torchvision's own download."""
+    """File (.safetensors, .npz, MatConvNet's .mat, or .pth read without pickle), folder of `train-performer`, or
+    torchvision's name of weights, e.g. `IMAGENET1K_V2`; none uses the library's own download."""
+    weights_order: Literal["torch", "keras", "keras_bgr", "caffe"] = "torch"
+    """Whose layout the file has; `caffe` and `keras_bgr` also swap the colour channels and scale images to 0 to 255."""
+    mean: tuple[float, ...] = ()
+    """Mean of the normalisation, red first, for images in [0, 1]; empty takes the weights' own, or the catalogue's."""
+    std: tuple[float, ...] = ()
+    """Standard deviation of the normalisation; empty takes the weights' own, or the catalogue's."""
     class_names: str | None = None
     """Text file with one class name a line, in the order of the scores; none calls them `class 0` and so on."""
     tap: str | None = None
@@ -207,7 +236,7 @@ def resolve(job: Job) -> Job:
     """
     if job.fit.preset == "paper":
         fit, explainer = dict(PAPER_FIT), dict(PAPER_EXPLAINER)
-        if job.performer.name.startswith(("vgg16", "resnet")):
+        if job.performer.name.rpartition(":")[2].startswith(("vgg16", "resnet")):
             fit["eta"] = 3.0
         job = replace(job, fit=_filled(job.fit, fit), explainer=_filled(job.explainer, explainer))
     _check(job)
@@ -222,6 +251,8 @@ def _filled(given: T, preset: dict[str, Any]) -> T:
 
 RANGES: tuple[tuple[str, str, float, float], ...] = (
     ("data", "test_share", 0.0, 1.0),
+    ("data", "min_side", 0, 1e5),
+    ("data", "margin", 0.0, 10.0),
     ("data", "train_images", 1, 1e9),
     ("data", "test_images", 1, 1e9),
     ("performer", "head_width", 1, 1e6),
@@ -258,6 +289,9 @@ def _check(job: Job) -> None:
             )
 
 
+J = TypeVar("J")
+
+
 def job_from_dict(content: Any) -> Job:
     """Makes a job from nested dictionaries, as read from a run's ``config.yaml``.
 
@@ -267,28 +301,43 @@ def job_from_dict(content: Any) -> Job:
     >>> job_from_dict({"fit": {"epochs": 3}}).fit.epochs
     3
     """
-    groups = {f.name: f.default_factory for f in fields(Job)}
+    return made_from_dict(content, Job, "fit")
+
+
+def made_from_dict(content: Any, job: type[J], command: str) -> J:
+    """Makes a job of any kind from nested dictionaries.
+
+    Args:
+        content: settings by group.
+        job: a dataclass whose fields are groups of settings.
+        command: of `partscope`, that explains these settings.
+
+    Raises:
+        SettingsError: a setting is unknown, with the nearest known one, or its value is of another type.
+    """
+    kind: Any = job
+    groups = {f.name: f.default_factory for f in fields(kind)}
     if not isinstance(content, dict):
         raise SettingsError("reading the settings", f"{type(content).__name__}", "give a mapping of groups")
     built: dict[str, Any] = {}
     for group, values in content.items():
-        _known(group, groups, "")
-        kind: Any = groups[group]
+        _known(group, groups, "", command)
+        kind = groups[group]
         names = {f.name: f for f in fields(kind)}
         if not isinstance(values, dict):
             raise SettingsError(f"reading the settings '{group}'", repr(values), "give a mapping of settings")
         for name in values:
-            _known(name, names, f"{group}.")
+            _known(name, names, f"{group}.", command)
         lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         for name, value in lists.items():
             if not _is_of(value, names[name].type):
                 raise SettingsError(
                     "reading the settings",
                     f"{group}.{name} = {value!r}",
-                    f"give --{group}.{name} a value as `partscope fit --help` explains",
+                    f"give --{group}.{name} a value as `partscope {command} --help` explains",
                 )
         built[group] = kind(**lists)
-    return Job(**built)
+    return job(**built)
 
 
 def _is_of(value: Any, kind: Any) -> bool:
@@ -304,11 +353,11 @@ def _is_of(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _known(name: str, names: dict[str, Any], prefix: str) -> None:
+def _known(name: str, names: dict[str, Any], prefix: str, command: str) -> None:
     if name not in names:
         near = difflib.get_close_matches(str(name), names, 1, 0.0)
         raise SettingsError(
             "reading the settings",
             f"there is no setting '{prefix}{name}'",
-            f"did you mean '{prefix}{near[0]}'? `partscope fit --help` lists them all",
+            f"did you mean '{prefix}{near[0]}'? `partscope {command} --help` lists them all",
         )

@@ -69,6 +69,23 @@ def write_coco(root: Path, table: dict[str, Any] | None = None, *, splits: Any =
     return DataSettings(kind="coco", root=str(root))
 
 
+CSV_TABLE = (
+    "file,category,split,left,top,width,height,beak_x,beak_y,tail_x,tail_y\n"
+    "photos/0.png,cat,train,2,3,16,9.5,6,4,12,5\n"
+    "photos/1.png,dog,train,,,,,1,2,,\n"
+    "photos/2.png,cat,test,0,0,20,14,,,19,13\n"
+    '"photos/3,4.png",dog,test,1,1,9,9,5,6,7.5,5\n'
+    "photos/5.png,dog,train,1,1,9,9,5,6,7.5,5\n"
+)
+
+
+def write_csv(root: Path, table: str = CSV_TABLE) -> DataSettings:
+    for k, name in enumerate(("0", "1", "2", "3,4", "5")):
+        write_image(root / "photos" / f"{name}.png", seed=k)
+    (root / "annotations.csv").write_text(table)
+    return DataSettings(kind="csv", root=str(root))
+
+
 CUB_TABLES = {
     "images.txt": "1 001.Wren/a.png\n2 001.Wren/b.png\n4 002.Crow/c.png\n7 002.Crow/d.png\n",
     "bounding_boxes.txt": "1 2.5 1.0 12.0 10.0\n2 0.0 0.0 20.0 14.0\n4 1.0 1.0 9.0 9.0\n7 3.0 3.0 8.0 8.0\n",

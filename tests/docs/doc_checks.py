@@ -9,6 +9,7 @@ from pathlib import Path
 
 from partscope.cli import SUMMARY
 from partscope.settings import Job
+from partscope.train_settings import TrainJob
 
 ROOT = Path(__file__).parents[2]
 HEADINGS = ["Context", "Choice", "Number that decided", "Alternatives", "What would change it"]
@@ -105,7 +106,8 @@ def wrong_commands(text: str) -> list[str]:
 
 def wrong_settings(text: str) -> list[str]:
     """Settings that are not there."""
-    known = {f"{group.name}.{f.name}" for group in fields(Job) for f in fields(group.default_factory)}  # type: ignore[arg-type]
+    groups = [*fields(Job), *fields(TrainJob)]
+    known = {f"{group.name}.{f.name}" for group in groups for f in fields(group.default_factory)}  # type: ignore[arg-type]
     named = re.findall(r"--([a-z_]+\.[a-z_]+)", text)
     return [f"--{name}: no such setting" for name in named if name not in known]
 

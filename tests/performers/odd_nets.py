@@ -228,6 +228,42 @@ class OverwritingNet(nn.Module):
         return self.fc(self.body(x).mean([2, 3]))
 
 
+class ConvTail(nn.Module):
+    """Fully connected layers written as convolutions of one position, behind a gate of convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.last = nn.Sequential(conv(3, 6, 2), nn.ReLU()), conv(6, 8)
+        self.down, self.up = nn.Conv2d(6, 2, 1), nn.Conv2d(2, 6, 1)
+        self.gate = Gate(self.down, self.up)
+        self.fc6, self.fc7, self.fc8 = nn.Conv2d(8, 10, 8), nn.Conv2d(10, 6, 1), nn.Conv2d(6, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.last(self.gate(self.stem(x)))), 2)
+        return self.fc8(F.relu(self.fc7(F.relu(self.fc6(x))))).flatten(1)
+
+
+class Gate(nn.Module):
+    def __init__(self, down: nn.Module, up: nn.Module) -> None:
+        super().__init__()
+        self.down, self.up = down, up
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.up(F.relu(self.down(x.mean([2, 3], keepdim=True)))))
+
+
+class Branches(nn.Module):
+    """Maps that meet outside any module, and a single block behind, as in an HRNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.last, self.fc = conv(3, 6, 2), conv(3, 6, 2), conv(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.last(self.a(x) - 2 * self.b(x)))
+        return self.fc(x.mean((2, 3)))
+
+
 ODD_NETS: dict[str, Callable[[], nn.Module]] = {
     "functional": FunctionalNet,
     "in_place": InPlaceNet,
@@ -240,6 +276,8 @@ ODD_NETS: dict[str, Callable[[], nn.Module]] = {
     "non_batch": NonBatchNet,
     "batch_norm": BatchNormNet,
     "overwriting": OverwritingNet,
+    "conv_tail": ConvTail,
+    "branches": Branches,
 }
 """All for 32 px images."""
 
@@ -259,6 +297,8 @@ ODD_PLANS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "non_batch": ("a+relu", (), ("b", "c")),
     "batch_norm": ("bn2+avgpool2d+relu", ("conv3", "bn3", "bn3+relu", "bn3+relu+maxpool2d"), ("fc6",)),
     "overwriting": ("body.1", (), ("body.2", "body.3")),
+    "conv_tail": ("gate", ("last", "last+relu", "last+relu+maxpool2d"), ("fc6", "fc7")),
+    "branches": ("last.input", (), ("last",)),
 }
 """Tap, top unit and targets that the rule must find."""
 

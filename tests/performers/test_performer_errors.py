@@ -123,6 +123,19 @@ class Tokens(nn.Module):
         return self.head(self.layer(self.patch(x).flatten(2).transpose(1, 2))[:, 0])
 
 
+class Cells(nn.Module):
+    """A last cell that takes two tensors, as in NASNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.cell = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(3, 4, 3, 2, 1), nn.Bilinear(4, 4, 4)
+        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.cell(self.a(x).movedim(1, 3), self.b(x).movedim(1, 3)).movedim(3, 1)
+        return self.fc(self.pool(y).flatten(1))
+
+
 class Returns(nn.Module):
     def __init__(self, wrap: bool) -> None:
         super().__init__()
@@ -134,7 +147,12 @@ class Returns(nn.Module):
 
 def test_networks_that_cannot_be_explained() -> None:
     with pytest.raises(
-        PerformerError, match=r"no layer on the way to the scores that returns maps; the chain is: head"
+        PerformerError, match=r"too few convolution blocks .*; what goes into 'pool' is no module's output"
+    ):
+        Performer.for_model(Cells(), 32)
+    with pytest.raises(
+        PerformerError,
+        match=r"on the way to the scores that returns maps \(N, D, H, W\), as in a transformer; the chain is: head; ",
     ):
         Performer.for_model(Tokens(), 32)
     with pytest.raises(PerformerError, match="got: something that is not one tensor as its output"):

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vgg import cfgs, make_layers
 
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field
-from partscope.performers import AlexNetBVLC, Performer
+from partscope.performers import CATALOGUE, VGGM, VGGS, AlexNetBVLC, Performer
 
 VGG_TAP = [layer for n in (2, 2, 3, 3) for layer in [(3, 1, 1)] * n + [(2, 2, 0)]] + [(3, 1, 1)] * 2
 
@@ -44,6 +45,8 @@ def thin_alexnet() -> nn.Module:
             [(11, 4, 0), (3, 2, 0), (5, 1, 2), (3, 2, 0), (3, 1, 1), (3, 1, 1)],
             (17.0, 16.0),
         ),
+        (lambda: VGGM(3, 8), 224, [(7, 2, 0), (3, 2, 0), (5, 2, 1), (3, 2, 0), (3, 1, 1), (3, 1, 1)], (17.0, 16.0)),
+        (lambda: VGGS(3, 8), 224, [(7, 2, 0), (3, 3, 0), (5, 1, 0), (2, 2, 0), (3, 1, 1), (3, 1, 1)], (20.0, 12.0)),
     ],
 )
 def test_probe_is_the_closed_form(build, size: int, chain: list, centres: tuple[float, float]) -> None:
@@ -52,6 +55,34 @@ def test_probe_is_the_closed_form(build, size: int, chain: list, centres: tuple[
     assert performer.field == conv_chain_field(chain)
     assert performer.field[:2] == centres
     assert performer.describe()["field_method"] == "gradient"
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "stride", "units"),
+    [
+        ("alexnet_bvlc", 18, 16, 13),
+        ("alexnet", 16, 16, 13),
+        ("vgg_m", 18, 16, 13),
+        ("vgg_s", 21, 12, 17),
+        ("vgg16", 8.5, 16, 14),
+        ("resnet18", 8.5, 16, 14),
+        ("resnet50", 16.5, 32, 7),
+        ("resnet101", 16.5, 32, 7),
+        ("resnet152", 16.5, 32, 7),
+    ],
+)
+def test_grids_of_the_papers_networks(name: str, start: float, stride: float, units: int) -> None:
+    """Published starts count pixels from 1; a ResNet's 1 (or 193 at the end) is moved to the centre."""
+    row = CATALOGUE[name]
+    if name.startswith("resnet"):
+        module: nn.Module = torchvision.models.get_model(name, weights=None, **THIN if name != "resnet18" else {})
+    else:
+        module = thin_vgg() if name == "vgg16" else thin_alexnet() if name == "alexnet" else row.build(2)
+    performer = Performer.for_model(module, row.input_size)
+    assert performer.field[:2] == (start - 1, stride) and performer.tap_shape[1:] == (units, units)
+
+
+THIN = {"width_per_group": 4}
 
 
 class Strided(nn.Module):
@@ -89,6 +120,46 @@ def test_grid_off_the_middle_is_centred() -> None:
     assert closed == ReceptiveField(0.0, 16.0, closed.size)
     assert performer.field == ReceptiveField(7.5, 16.0, closed.size)
     assert performer.describe()["field_method"] == "gradient, centred"
+
+
+class ChannelGate(nn.Module):
+    """Its own weights, in single precision, meet the probe's maps in a function that the probe does not replace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.mix, self.b = nn.Conv2d(3, 4, 3, 2, 0), nn.Conv1d(1, 1, 3, padding=1), nn.Conv2d(4, 4, 3)
+        self.scale, self.fc = nn.Parameter(torch.ones(4, 1, 1)), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.a(x))
+        x = self.scale * x * torch.sigmoid(self.mix(x.mean((2, 3))[:, None])).transpose(1, 2)[..., None]
+        return self.fc(F.relu(self.b(x)).mean([2, 3]))
+
+
+class OwnPosition(nn.Module):
+    """Attention over all positions, written with a softmax or as one function."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.fc, self.fused = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 1), nn.Linear(4, 2), fused
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        q = x.flatten(2).transpose(1, 2)
+        y = F.scaled_dot_product_attention(q, q, q) if self.fused else (q @ q.transpose(1, 2)).softmax(-1) @ q
+        x = x + y.transpose(1, 2).reshape(x.shape) ** 2
+        return self.fc(F.relu(self.b(x)).mean([2, 3]))
+
+
+@pytest.mark.parametrize(
+    ("net", "found"), [(ChannelGate, (3.0, 2.0, 7.0)), (lambda: OwnPosition(True), (1.5, 4.0, 4.0)),
+                       (lambda: OwnPosition(False), (1.5, 4.0, 4.0))],
+)  # fmt: skip
+def test_gates_and_attention_do_not_hide_the_geometry(net, found: tuple[float, float, float]) -> None:
+    torch.manual_seed(0)
+    performer = Performer.for_model(net(), 32, tap="b", targets=("fc",))
+    assert performer.field[:2] == found[:2] and performer.describe()["field_method"].startswith("gradient")
+    assert performer.field.size == found[2]
 
 
 class Hidden(nn.Module):

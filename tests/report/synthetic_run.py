@@ -100,6 +100,12 @@ def make_diagnosis(
             "dead_filters": 1,
             "silent_maps": 0.0513,
             "left_out_filters": 1,
+            "left_out": {
+                "train": 12,
+                "test": 3,
+                "unknown": 1,
+                "problems": [{"where": "bounding_boxes.txt, line 7", "what": "'<b>four</b>'"}],
+            },
         },
         "categories": [{"name": EVIL_CLASS, "train": 960, "test": 854, "filters": filters}],
         "absent": {},

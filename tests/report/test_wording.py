@@ -141,6 +141,17 @@ def test_limits_name_few_images_and_missing_landmarks() -> None:
     assert "Only" not in " ".join(wording.limits(diagnosis()[0])).split("silenced")[1]
 
 
+def test_limits_count_what_was_left_out() -> None:
+    reading, document = diagnosis()
+    text = " ".join(wording.limits(reading))
+    assert "left out: 12 of the training images, 3 of the test images, 1 of unknown split" in text
+    assert "(the first: bounding_boxes.txt, line 7, '<b>four</b>')" in text
+    document["counts"]["left_out"]["problems"] = []
+    assert "left out" not in " ".join(wording.limits(reading))
+    del document["counts"]["left_out"]  # a file of version 0.1
+    assert "left out" not in " ".join(wording.limits(reading))
+
+
 def test_a_copy_worse_than_the_mean_is_called_so() -> None:
     reading, document = diagnosis()
     document["fidelity"]["full"]["fvu"][1] = number(7.8, 0.1)

@@ -8,7 +8,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from partscope.data.sample import PhotoSet, Sample
+from partscope.data.sample import PhotoSet
 
 
 def batches(
@@ -37,13 +37,24 @@ def batches(
             yield torch.stack([photos[i].image for i in group]), group
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="partscope-decode") as pool:
-        ahead: deque[list[Future[Sample]]] = deque()
+
+        def begin(group: list[int]) -> tuple[Tensor, list[Future[None]]]:
+            images = torch.empty(len(group), 3, photos.input_size, photos.input_size)
+            return images, [pool.submit(_put, photos, i, images[k]) for k, i in enumerate(group)]
+
         upcoming = iter(groups)
         try:
-            ahead.extend([pool.submit(photos.__getitem__, i) for i in group] for group in islice(upcoming, 2))
+            ahead = deque(begin(group) for group in islice(upcoming, 2))
             for group in groups:
-                images = torch.stack([future.result().image for future in ahead.popleft()])
-                ahead.extend([pool.submit(photos.__getitem__, i) for i in more] for more in islice(upcoming, 1))
+                images, waiting = ahead.popleft()
+                for future in waiting:
+                    future.result()
+                ahead.extend(begin(more) for more in islice(upcoming, 1))
                 yield images, group
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _put(photos: PhotoSet, i: int, place: Tensor) -> None:
+    """Decodes an image into its place in the batch, in the worker's thread: the caller's has other work."""
+    place.copy_(photos[i].image)

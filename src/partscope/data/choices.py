@@ -1,6 +1,7 @@
 """Which categories, landmarks and images the settings keep."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -42,3 +43,16 @@ def held_out(name: str, test_share: float) -> bool:
     """
     number = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
     return number < test_share * 2**64
+
+
+def authors_training(count: int) -> frozenset[int]:
+    """Numbers (from 0) of the objects of one category that the authors of the paper train on.
+
+    They take `round(linspace(1, n, round(0.9 n)))` of a list of n; MATLAB rounds halves up.
+
+    >>> sorted(set(range(20)) - authors_training(20))
+    [5, 14]
+    """
+    wanted = math.floor(0.9 * count + 0.5)
+    step = (count - 1) / max(wanted - 1, 1)
+    return frozenset(math.floor(1 + k * step + 0.5) - 1 for k in range(wanted))

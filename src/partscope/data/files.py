@@ -33,13 +33,13 @@ def file_sha256(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Text of an annotation file in UTF-8.
+    r"""Text of an annotation file in UTF-8; a byte order mark is dropped, and lines end by ``\n`` alone.
 
     Raises:
         DataError: it is missing or is no text; names a folder near by that has one of that name.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"reading {str(path)!r}", f"{error}", "save the file as UTF-8 text") from error
     except OSError as error:
@@ -114,28 +114,3 @@ def _folders_from(start: Path) -> Iterable[Path]:
 
 def _is_image(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122
-
-
-def require_files(folder: Path, names: Iterable[tuple[str, str]]) -> None:
-    """Check that files exist, each folder listed once.
-
-    Args:
-        folder: where the names start.
-        names: pairs of a relative file name and the annotation that asks for it.
-
-    Raises:
-        DataError: the first one missing.
-    """
-    listed: dict[str, set[str]] = {}
-    for name, source in names:
-        below, _, last = name.rpartition("/")
-        if below not in listed:
-            place = folder / below
-            listed[below] = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
-        if last not in listed[below]:
-            close = get_close_matches(last, sorted(listed[below]), n=1)
-            raise DataError(
-                f"looking for the images that {source} names",
-                f"no file {str(folder / name)!r}",
-                f"restore it (nearest name there: {close[0]!r})" if close else "restore it, or remove its annotation",
-            )

@@ -1,5 +1,8 @@
 """Photo sets that stand on others: decoded from files, joined, mirrored."""
 
+import copy
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -7,13 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from partscope.data.crops import CROP_RULE, PixelBox, cut, mirror, open_rgb, touched_pixels
+from partscope.data.crops import CROP_RULE, PixelBox, cut, framed, mirror, open_rgb, touched_pixels, upright_size
 from partscope.data.files import file_sha256
 from partscope.data.problems import Problem
 from partscope.data.sample import PhotoSet, Sample, checked_index, digest_of
 from partscope.errors import DataError
 
 _TOLERANCE = 1.0
+_ENDLESS = 10**9
 
 
 class Photo(NamedTuple):
@@ -32,6 +36,8 @@ class Photo(NamedTuple):
     """Width and height that the annotation states, if it does."""
     source: str = ""
     """File and line or id of the annotation, for messages."""
+    stored: Callable[[], bytes] | None = None
+    """Gives the encoded image where it is no file of its own; `path` then only names it."""
 
 
 class Listing(NamedTuple):
@@ -53,9 +59,19 @@ class FilePhotos(PhotoSet):
         listing: the files and their annotations.
         input_size: side of the square crops in pixels.
         landmarks: indices into the listing's landmarks of those to carry; None carries all.
+        margin: share of each box's height and width that is added on each side.
+        aspect: `stretch` keeps a box's shape, `square` enlarges it to a square within its image.
     """
 
-    def __init__(self, listing: Listing, input_size: int, landmarks: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        input_size: int,
+        landmarks: tuple[int, ...] | None = None,
+        *,
+        margin: float = 0.0,
+        aspect: str = "stretch",
+    ) -> None:
         chosen = tuple(range(len(listing.landmark_names))) if landmarks is None else landmarks
         self.categories = listing.categories
         self.landmark_names = tuple(listing.landmark_names[k] for k in chosen)
@@ -63,23 +79,42 @@ class FilePhotos(PhotoSet):
         self._chosen = list(chosen)
         self.left_out = listing.problems
         self._photos = listing.photos
+        self._margin, self._aspect = margin, aspect
         self._digests: dict[Path, str] = {}
+
+    def without(self, problems: Mapping[int, Problem]) -> "FilePhotos":
+        """The set without some of its images, and with what is said of them.
+
+        Args:
+            problems: by the index of the image that each takes away.
+        """
+        fewer = copy.copy(self)
+        fewer._photos = [photo for i, photo in enumerate(self._photos) if i not in problems]
+        fewer.left_out = (*self.left_out, *problems.values())
+        return fewer
+
+    def source_size(self, i: int) -> tuple[int, int]:
+        """Width and height of image `i`'s file, upright, from its header alone.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        photo = self._photos[checked_index(i, len(self))]
+        return upright_size(photo.path, photo.stored() if photo.stored else None)
 
     def __len__(self) -> int:
         return len(self._photos)
 
     def __getitem__(self, i: int) -> Sample:
         photo = self._photos[checked_index(i, len(self))]
-        image = open_rgb(photo.path)
+        image = open_rgb(photo.path, photo.stored() if photo.stored else None)
         box = checked_box(photo, image.width, image.height)
-        points = torch.from_numpy(photo.landmarks[self._chosen])
-        present = torch.from_numpy(photo.present[self._chosen])
-        pixels, moved = cut(image, box, points, self.input_size)
-        present = present & _within(points, box)
-        moved = moved.clamp(-0.5, self.input_size - 0.5)
-        return Sample(
-            pixels, photo.category, torch.where(present[:, None], moved, torch.zeros(())), present, photo.name
-        )
+        box = framed(box, image.width, image.height, self._margin, self._aspect)
+        points = photo.landmarks[self._chosen]
+        present = photo.present[self._chosen] & _within(points, box)
+        pixels, moved = cut(image, box, torch.from_numpy(points), self.input_size)
+        landmarks = np.where(present[:, None], moved.numpy().clip(-0.5, self.input_size - 0.5), np.float32(0))
+        return Sample(pixels, photo.category, torch.from_numpy(landmarks), torch.from_numpy(present), photo.name)
 
     def names(self) -> list[str]:
         """Names of all images, in order."""
@@ -91,15 +126,20 @@ class FilePhotos(PhotoSet):
 
     def file_digest(self, i: int) -> str:
         """SHA-256 (hex) of the file's bytes."""
-        path = self._photos[checked_index(i, len(self))].path
+        photo = self._photos[checked_index(i, len(self))]
+        path = photo.path
         if path not in self._digests:
-            self._digests[path] = file_sha256(path)
+            self._digests[path] = (
+                file_sha256(path) if photo.stored is None else hashlib.sha256(photo.stored()).hexdigest()
+            )
         return self._digests[path]
 
     @property
     def transform_digest(self) -> str:
-        """SHA-256 (hex) of the crop's rule, its size, and every box."""
-        return digest_of([CROP_RULE, str(self.input_size), *(repr(photo.box) for photo in self._photos)])
+        """SHA-256 (hex) of the crop's rule, its size, margin and shape, and every box."""
+        plain = (self._margin, self._aspect) == (0.0, "stretch")
+        frame = [] if plain else [f"margin {self._margin!r}, {self._aspect}"]
+        return digest_of([CROP_RULE, str(self.input_size), *frame, *(repr(photo.box) for photo in self._photos)])
 
     @property
     def landmark_digest(self) -> str:
@@ -109,11 +149,54 @@ class FilePhotos(PhotoSet):
         return digest_of([*self.landmark_names, *places, *seen])
 
 
-def _within(points: torch.Tensor, box: PixelBox) -> torch.Tensor:
+def _within(points: NDArray[np.float32], box: PixelBox) -> NDArray[np.bool_]:
     """Whether points lie in the box, or no more than a pixel beside it."""
-    low = torch.tensor([box.top, box.left]) - 0.5
-    high = low + torch.tensor([box.height, box.width])
-    return ((points >= low - _TOLERANCE) & (points <= high + _TOLERANCE)).all(-1)
+    low = np.array([box.top, box.left], np.float32) - np.float32(0.5)
+    high = low + np.array([box.height, box.width], np.float32)
+    return np.asarray(((points >= low - _TOLERANCE) & (points <= high + _TOLERANCE)).all(-1))
+
+
+def misfits(photo: Photo, size: tuple[int, int] | None, names: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """Everything in an annotation that does not fit its image: what, and what to do about it.
+
+    Args:
+        photo: the annotation.
+        size: width and height of the image in pixels; None asks only what holds on any image.
+        names: of the landmarks, for the messages.
+    """
+    found = []
+    if size is not None and photo.size is not None and photo.size != size:
+        todo = "restore the image that was annotated, or correct the annotation"
+        if photo.size == size[::-1]:
+            todo = "annotate the upright image, or store it upright (its EXIF orientation may turn it)"
+        stated = f"annotated as {photo.size[0]} x {photo.size[1]} px"
+        return [(f"an image of {size[0]} x {size[1]} px, {stated}", todo)]
+    width, height = size or (_ENDLESS, _ENDLESS)
+    on = f"on the {width} x {height} px image" if size else "on any image"
+    if touched_pixels(photo.box, width, height) is None:
+        todo = "correct the box (left, top, width, height), or remove the object from the annotations"
+        found.append((f"a box {shown_box(photo.box)} that has no area {on}", todo))
+    if not photo.present.any():
+        return found
+    low = np.float32(-0.5 - _TOLERANCE)
+    high = np.array([height, width], np.float32) - 0.5 + _TOLERANCE
+    outside = photo.present & ~((photo.landmarks >= low) & (photo.landmarks <= high)).all(1)
+    for k in np.flatnonzero(outside).tolist():
+        row, column = photo.landmarks[k].tolist()
+        name = f" ({names[k]})" if k < len(names) else ""
+        beside = f"outside the {width} x {height} px image" if size else "outside any image"
+        what = f"landmark {k + 1}{name} at row {row:g}, column {column:g}, {beside}"
+        found.append((what, "correct the landmark (pixels of the whole image), or mark it as not visible"))
+    return found
+
+
+def shown_box(box: tuple[float, float, float, float] | None) -> str:
+    """A box as a message writes it.
+
+    >>> shown_box((1.0, 2.5, 3.0, 4.0))
+    '(1.0, 2.5, 3.0, 4.0)'
+    """
+    return "of the whole image" if box is None else str(tuple(float(v) for v in box))
 
 
 def checked_box(photo: Photo, width: int, height: int) -> PixelBox:
@@ -123,31 +206,11 @@ def checked_box(photo: Photo, width: int, height: int) -> PixelBox:
         DataError: the annotation states another size, the box is empty, or a landmark lies more than a pixel
             outside the image.
     """
-    doing = f"fitting the annotation of {photo.name!r} ({photo.source}) to its image"
-    if photo.size is not None and photo.size != (width, height):
-        raise DataError(
-            doing,
-            f"an image of {width} x {height} px, annotated as {photo.size[0]} x {photo.size[1]} px",
-            "restore the image that was annotated, or correct the annotation",
-        )
+    found = misfits(photo, (width, height))
     box = touched_pixels(photo.box, width, height)
-    if box is None:
-        raise DataError(
-            doing,
-            f"a box {photo.box} that has no area on the {width} x {height} px image",
-            "correct the box (left, top, width, height), or remove the object from the annotations",
-        )
-    low = np.float32(-0.5 - _TOLERANCE)
-    high = np.array([height, width], np.float32) - 0.5 + _TOLERANCE
-    outside = photo.present & ~((photo.landmarks >= low) & (photo.landmarks <= high)).all(1)
-    if outside.any():
-        k = int(outside.argmax())
-        row, column = photo.landmarks[k].tolist()
-        raise DataError(
-            doing,
-            f"landmark {k + 1} at row {row:g}, column {column:g}, outside the {width} x {height} px image",
-            "correct the landmark (pixels of the whole image, not of the box), or mark it as not visible",
-        )
+    if found or box is None:
+        doing = f"fitting the annotation of {photo.name!r} ({photo.source}) to its image"
+        raise DataError(doing, "; ".join(what for what, _ in found), found[0][1])
     return box
 
 
@@ -193,6 +256,11 @@ class JoinedPhotos(PhotoSet):
         """SHA-256 (hex) of the bytes that image `i` is made of."""
         part, k = self._part(i)
         return part.file_digest(k)
+
+    def source_size(self, i: int) -> tuple[int, int] | None:
+        """Width and height of the file of image `i`, if it has one."""
+        part, k = self._part(i)
+        return part.source_size(k)
 
     @property
     def transform_digest(self) -> str:
@@ -242,6 +310,10 @@ class MirroredPhotos(PhotoSet):
     def file_digest(self, i: int) -> str:
         """SHA-256 (hex) of the bytes that image `i` is made of; the same for its mirror image."""
         return self._photos.file_digest(checked_index(i, len(self)) % len(self._photos))
+
+    def source_size(self, i: int) -> tuple[int, int] | None:
+        """Width and height of the file of image `i`, if it has one."""
+        return self._photos.source_size(checked_index(i, len(self)) % len(self._photos))
 
     @property
     def transform_digest(self) -> str:

@@ -68,6 +68,10 @@ class PhotoSet(ABC):
     def file_digest(self, i: int) -> str:
         """SHA-256 (hex) of the bytes that image `i` is made of."""
 
+    def source_size(self, i: int) -> tuple[int, int] | None:
+        """Width and height of the file of image `i`, without decoding it; None where there is no file."""
+        return None
+
     @property
     @abstractmethod
     def transform_digest(self) -> str:

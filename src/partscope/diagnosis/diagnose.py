@@ -1,7 +1,7 @@
 """Everything measured, as the content of ``diagnosis.json``."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +29,7 @@ from partscope.training import FeatureStore, Labels
 
 FORMAT = 1
 COLLAPSE = 0.6
+NOTHING_LEFT_OUT: Mapping[str, Any] = {"train": 0, "test": 0, "unknown": 0, "problems": []}
 
 
 class Subject(NamedTuple):
@@ -46,6 +47,8 @@ class Subject(NamedTuple):
     """Training images of each category."""
     train_images: int
     """All training images, negatives included."""
+    left_out: Mapping[str, Any] = NOTHING_LEFT_OUT
+    """Damaged rows and files that neither split holds."""
 
 
 class Diagnosed(NamedTuple):
@@ -251,6 +254,7 @@ def _counts(subject: Subject, mine: Assignment, owned: Bool[Tensor, " n"]) -> di
         "dead_filters": int(mine.dead.sum()),
         "silent_maps": _finite(1 - mine.valid.sum() / cases) if cases else None,
         "left_out_filters": int((mine.valid.sum(0) < 2).sum()),
+        "left_out": dict(subject.left_out),
     }
 
 
@@ -291,6 +295,13 @@ def _warnings(content: dict[str, Any]) -> list[str]:
         said.append(
             f"The performer's own error is {_percent(own)}, no better than guessing: its scores may stand in another "
             "order than the categories. Errors and contributions then mean nothing."
+        )
+    lost = content["counts"]["left_out"]
+    if lost["problems"]:
+        first = lost["problems"][0]
+        said.append(
+            f"Damaged rows or files were left out: {lost['train']} of the training images, {lost['test']} of the test "
+            f"images, {lost['unknown']} of unknown split. The first is {first['where']}: {first['what']}."
         )
     if content["counts"]["test_images"] < 100:
         said.append(f"Only {content['counts']['test_images']} test images: intervals are wide and may be too narrow.")

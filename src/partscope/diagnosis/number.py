@@ -72,7 +72,7 @@ def mean_number(values: Float[Tensor, " n"], counts: Int[Tensor, "b n"], *, leas
     return interval(float(filled.sum() / known.sum()), replicates, int(known.sum()), least=least)
 
 
-def proportion(hits: int, n: int) -> Number:
+def proportion(hits: int | float, n: int) -> Number:
     """A proportion with Wilson's 95 % interval, which stays honest at 0 and 1.
 
     >>> [round(v, 4) for v in proportion(0, 100)[:3]]

@@ -1,8 +1,9 @@
-"""The AlexNet that was trained with Caffe: response normalisation, groups, no padding at the start."""
+"""Networks as they were trained with Caffe, where torchvision's differ: AlexNet, ResNet-50 version 1."""
 
 from collections import OrderedDict
 from typing import final
 
+import torchvision
 from torch import nn
 
 
@@ -50,3 +51,25 @@ class AlexNetBVLC(nn.Sequential):
             ("fc8", nn.Linear(hidden, outputs)),
         ]
         super().__init__(OrderedDict(layers))
+
+
+def resnet50_v1(outputs: int = 1000) -> nn.Module:
+    """Make the ResNet-50 of the original paper, whose stages stride in their first 1x1 convolution.
+
+    torchvision's ("version 1.5") strides in the 3x3 convolution, with the same weights' names and shapes. Keras's
+    `ResNet50` weights, converted from Caffe, are of version 1; in the other network they compute something else.
+
+    Args:
+        outputs: number of scores.
+
+    Returns:
+        The network, weights at random, layers named as torchvision's.
+
+    Source: He et al. 2016.
+    """
+    module: nn.Module = torchvision.models.resnet50(weights=None, num_classes=outputs)
+    for stage in ("layer2.0", "layer3.0", "layer4.0"):
+        first, second = (module.get_submodule(f"{stage}.conv{k}") for k in (1, 2))
+        assert isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)
+        first.stride, second.stride = second.stride, first.stride
+    return module

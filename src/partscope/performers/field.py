@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from partscope.errors import PartscopeError
 from partscope.maths.receptive_field import ReceptiveField
 from partscope.performers.frozen import device_of
 
@@ -42,11 +41,14 @@ _PASS = {
     "dropout2d",
     "feature_dropout",
     "alpha_dropout",
+    "pow",
+    "__pow",
+    "square",
 }
 _GATES = {"sigmoid", "hardsigmoid", "softmax"}
 _MAX_POOLS = {"max_pool2d", "_max_pool2d", "max_pool2d_with_indices"}
 _IN_PLACE = {"__iadd__": operator.add, "__imul__": operator.mul, "add_": operator.add, "mul_": operator.mul}
-_LARGEST = 4096
+_LARGEST = 6000
 
 
 class FieldProbe(NamedTuple):
@@ -62,8 +64,9 @@ class _Linearised(TorchFunctionMode):
     """Runs a network as a positive linear one: what is left of a gradient is the geometry.
 
     Convolutions weigh all their inputs equally, max pooling becomes average pooling, activations and
-    normalisations pass their input on, gates are open. All channels of a convolution are then the same, so
-    that one is computed and repeated.
+    normalisations pass their input on, gates are open, attention stays at its own position. All channels of a
+    convolution are then the same, so that one is computed and repeated. Everything else runs as it is, in double
+    precision.
     """
 
     def __torch_function__(
@@ -77,8 +80,12 @@ class _Linearised(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name.rstrip("_") in _PASS:
             return args[0]
+        if name.rstrip("_") == "softmax" and args[0].ndim > 2 and args[0].shape[-1] == args[0].shape[-2] > 1:
+            return torch.eye(args[0].shape[-1], dtype=args[0].dtype, device=args[0].device).expand_as(args[0])
         if name.rstrip("_") in _GATES:
             return torch.ones_like(args[0])
+        if name == "scaled_dot_product_attention" and args[0].shape[-2] == args[2].shape[-2]:
+            return args[2]
         if name == "conv2d":
             return _even_conv(*args, **kwargs)
         if name == "linear":
@@ -87,7 +94,14 @@ class _Linearised(TorchFunctionMode):
             return _IN_PLACE[name](*args)
         if name in _MAX_POOLS or func is functional.max_pool2d:
             return _mean_pool(*args, **kwargs)
-        return func(*args, **kwargs)
+        return func(*(_double(value) for value in args), **{key: _double(value) for key, value in kwargs.items()})
+
+
+def _double(value: Any) -> Any:
+    """Give the network's own weights the probe's type, where a function other than the above mixes both."""
+    if isinstance(value, Tensor) and value.is_floating_point():
+        return value.double()
+    return type(value)(_double(v) for v in value) if type(value) in (tuple, list) else value
 
 
 def _even_conv(
@@ -126,8 +140,9 @@ def probe_field(
 
     The centre of mass of ``|d unit / d image|`` of two neighbouring units in the middle of an enlarged image
     gives stride and start, with the network made linear and positive. Where the grid so found is off the
-    image's centre by more than a quarter of the stride (ResNets: first unit at 0, last at 192 of 223), it is
-    moved to the centre: ``start = (S - 1) / 2 - stride * (n - 1) / 2``.
+    image's centre by more than a quarter of the stride, with its first or last unit that close to the image's
+    edge (ResNets: first unit at 0, last at 192 of 223), it is moved to the centre:
+    ``start = (S - 1) / 2 - stride * (n - 1) / 2``. VGG-S's grid, from 20 to 212 of 223, stays where it is.
 
     Args:
         tap_of: turns normalised images into the tap's map, with gradient.
@@ -143,15 +158,16 @@ def probe_field(
     fallback = ReceptiveField((input_size - 1) / 2 - even * (positions - 1) / 2, even, float(input_size))
     found = None
     for width in (input_size // 4, input_size):
-        with suppress(PartscopeError, RuntimeError, ValueError, TypeError, IndexError):
+        with suppress(Exception):  # whatever a network's own code objects to: sizes, types, assertions
             found = _probe(tap_of, input_size, width, positions, like, channels)
         if found is not None:
             break
     if found is None:
         return FieldProbe(fallback, "even grid")
-    offset = (input_size - 1) / 2 - (found.start + found.stride * (positions - 1) / 2)
-    if abs(offset) > found.stride / 4:
-        return FieldProbe(found._replace(start=found.start + offset), "gradient, centred")
+    last = found.start + found.stride * (positions - 1)
+    offset = (input_size - 1 - found.start - last) / 2
+    if abs(offset) > found.stride / 4 and min(found.start, input_size - 1 - last) < found.stride / 4:
+        return FieldProbe(found._replace(start=_round(found.start + offset)), "gradient, centred")
     return FieldProbe(found, "gradient")
 
 

@@ -1,7 +1,8 @@
 """A frozen twin of the user's network: same weights in memory, while the user's module is only read."""
 
 import copy
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -118,3 +119,14 @@ def in_place_layers(module: nn.Module) -> list[str]:
         Dotted names of the layers whose in-place flag is set.
     """
     return [name for name, part in module.named_modules() if getattr(part, "inplace", False) is True]
+
+
+def state_digest(state: Mapping[str, object]) -> str:
+    """SHA-256 of a state dict: names, types, shapes and bytes of its tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for key, value in sorted(state.items()):
+        if not isinstance(value, Tensor):
+            continue
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

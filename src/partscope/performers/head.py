@@ -3,15 +3,16 @@
 import copy
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from partscope.errors import PerformerError
+from partscope.performers.course import cosine
 from partscope.performers.frozen import frozen_copy
+from partscope.performers.learning import LossKind, NetworkLearner, loss_of, validation_rows, wrong_of
 from partscope.performers.performer import Performer
 
 
@@ -67,49 +68,53 @@ def train_head(
 
     Raises:
         PerformerError: a label is out of range, or there are fewer than two images.
+        DivergedError: the loss is not finite.
     """
     _check_labels(labels, outputs, len(features))
-    flat, truth = features.flatten(1), labels.long()
+    flat = features.flatten(1)
     scale = 1 / flat.float().square().mean().sqrt().clamp_min(1e-12)
+    kind, targets = _targets(labels, outputs)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        order = torch.randperm(len(flat))
-        held = order[: int(validation_share * len(flat))]
-        kept = order[len(held) :]
+        kept, held = validation_rows(range(len(flat)), validation_share)
         head = _fresh_head(flat.shape[1], hidden, outputs).to(device)
-        total = epochs * math.ceil(len(kept) / batch_size)
-        optimiser = torch.optim.AdamW(head.parameters(), lr=learning_rate, weight_decay=weight_decay)
-        best, best_state = math.inf, {k: v.clone() for k, v in head.state_dict().items()}
-        step = 0
-        for epoch in range(1, epochs + 1):
-            head.train()
-            losses = []
-            for rows in torch.split(kept[torch.randperm(len(kept))], batch_size):
-                rate = _set_rate(optimiser, learning_rate, step, total)
-                step += 1
-                loss = _loss(head((flat[rows].float() * scale).to(device)), truth[rows].to(device))
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                optimiser.step()
-                losses.append(loss.detach())
-            head.eval()
-            mean = float(torch.stack(losses).mean())
-            accuracy, criterion = math.nan, -float(epoch)
-            if len(held):
-                with torch.no_grad():
-                    scores = torch.cat(
-                        [head((flat[r].float() * scale).to(device)).cpu() for r in torch.split(held, 1024)]
-                    )
-                criterion = float(_loss(scores, truth[held]))
-                accuracy = float(_right(scores, truth[held]).float().mean())
-            if criterion < best:
-                best, best_state = criterion, {k: v.clone() for k, v in head.state_dict().items()}
+        learner = NetworkLearner(
+            head,
+            torch.optim.AdamW(head.parameters(), lr=learning_rate, weight_decay=weight_decay),
+            _Rows(flat, scale),
+            targets,
+            kept=kept,
+            held=held,
+            loss=kind,
+            epochs=epochs,
+            batch_size=batch_size,
+            course=cosine(learning_rate),
+            random_state=torch.get_rng_state(),
+        )
+    losses: list[float] = []
+    for record in learner:
+        losses.append(record.loss)
+        if record.step % learner.steps_per_epoch == 0:
+            accuracy = math.nan if record.validation_error is None else 1 - record.validation_error
             if progress is not None:
-                progress(TrainingRecord(epoch, mean, accuracy, rate))
-        head.load_state_dict(best_state)
+                progress(TrainingRecord(record.epoch, sum(losses) / len(losses), accuracy, record.learning_rate))
+            losses = []
+    head.load_state_dict(learner.best)
     with torch.no_grad():
         next(head.parameters()).mul_(scale.to(device))
     return head.cpu().eval()
+
+
+@final
+class _Rows:
+    """Features in memory, scaled."""
+
+    def __init__(self, features: Tensor, scale: Tensor) -> None:
+        self._features, self._scale = features, scale
+
+    def stream(self, groups: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the features of each group of rows."""
+        return (self._features[rows].float() * self._scale for rows in groups)
 
 
 def with_head(performer: Performer, head: nn.Sequential) -> Performer:
@@ -198,6 +203,7 @@ def train_network(
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
     total = epochs * math.ceil(len(images) / batch_size)
+    course = cosine(learning_rate, warm_up=0.05)
     step = 0
     checked = False
     for epoch in range(1, epochs + 1):
@@ -208,21 +214,23 @@ def train_network(
             if mirror:
                 flip = torch.rand(len(rows), generator=generator).lt(0.5).to(device)
                 x = torch.where(flip[:, None, None, None], x.flip(3), x)
-            y = labels[rows].long().to(device)
             with torch.random.fork_rng():
                 torch.manual_seed(seed * 1_000_003 + step)
                 scores = module(x)
             if not checked:
                 _check_labels(labels, scores.shape[1], len(images))
                 checked = True
-            rate = _set_rate(optimiser, learning_rate, step, total, warm_up=0.05)
+            kind, y = _targets(labels[rows].to(device), scores.shape[1])
+            rate = course(step, total)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
             step += 1
-            loss = _loss(scores, y)
+            loss = loss_of(kind, scores, y)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
             losses.append(loss.detach() * len(rows))
-            right.append(_right(scores.detach(), y).sum())
+            right.append(len(rows) - wrong_of(kind, scores.detach(), y).sum())
         mean_loss = float(torch.stack(losses).sum()) / len(images)
         module.eval()
         yield TrainingRecord(epoch, mean_loss, float(torch.stack(right).sum()) / len(images), rate)
@@ -249,24 +257,9 @@ def _fresh_head(features: int, hidden: int, outputs: int) -> nn.Sequential:
     return head
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, top: float, step: int, total: int, warm_up: float = 0.0) -> float:
-    done = (step + 1) / total
-    rate = top * (done / warm_up if done < warm_up else 0.5 * (1 + math.cos(math.pi * step / total)))
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    return rate
-
-
-def _loss(scores: Tensor, labels: Tensor) -> Tensor:
-    if scores.shape[1] == 1:
-        return functional.binary_cross_entropy_with_logits(scores[:, 0], labels.to(scores.dtype))
-    return functional.cross_entropy(scores, labels)
-
-
-def _right(scores: Tensor, labels: Tensor) -> Tensor:
-    if scores.shape[1] == 1:
-        return (scores[:, 0] > 0).long() == labels
-    return scores.argmax(1) == labels
+def _targets(labels: Tensor, outputs: int) -> tuple[LossKind, Tensor]:
+    """The loss that so many outputs are trained with, and its targets."""
+    return ("logistic", labels.float()[:, None]) if outputs == 1 else ("softmax", labels.long())
 
 
 def _check_labels(labels: Tensor, outputs: int, images: int) -> None:

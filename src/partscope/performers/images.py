@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -36,12 +37,28 @@ def check_images(images: Tensor, side: int, name: str) -> None:
         )
 
 
-def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None, name: str) -> None:
-    """Refuse a mean or standard deviation that is not one number a colour channel.
+def check_normalisation(
+    mean: Sequence[float] | Tensor | None, std: Sequence[float] | None, side: int, name: str
+) -> None:
+    """Refuse a mean or standard deviation that is not one number a colour channel or an image.
+
+    Args:
+        mean: three numbers, a mean image (3, S, S), or None.
+        std: three numbers, or None.
+        side: S, px.
+        name: what to call the network in errors.
 
     Raises:
-        PerformerError: another count, or a standard deviation of 0 or less.
+        PerformerError: another count, a standard deviation of 0 or less, or a mean image of another shape.
     """
+    if isinstance(mean, Tensor):
+        if tuple(mean.shape) != (3, side, side) or not bool(torch.isfinite(mean).all()):
+            raise PerformerError(
+                f"setting the normalisation of {name}",
+                f"a mean image {tuple(mean.shape)} for images of {side} x {side}",
+                f"give a finite one (3, {side}, {side}), or three numbers (performer.mean); sizes are not changed",
+            )
+        mean = None
     for label, values in (("mean", mean), ("std", std)):
         if values is not None and (len(values) != 3 or (label == "std" and min(values) <= 0)):
             raise PerformerError(
@@ -52,9 +69,9 @@ def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | Non
 
 
 def normalised(
-    images: Float[Tensor, "N 3 S S"], mean: Sequence[float] | None, std: Sequence[float] | None
+    images: Float[Tensor, "N 3 S S"], mean: Sequence[float] | Tensor | None, std: Sequence[float] | None
 ) -> Float[Tensor, "N 3 S S"]:
-    """Normalise images channel by channel: ``(x - mean) / std``.
+    """Normalise images channel by channel, or pixel by pixel with a mean image (3, S, S): ``(x - mean) / std``.
 
     Returns:
         A new tensor, also where nothing is subtracted or divided by.
@@ -63,6 +80,6 @@ def normalised(
     >>> normalised(torch.full((1, 3, 1, 1), 0.75), (0.5, 0.5, 0.25), (0.25, 0.5, 0.5)).flatten().tolist()
     [1.0, 0.5, 1.0]
     """
-    centre = images.new_tensor(mean or (0.0,) * 3).view(3, 1, 1)
+    centre = mean.to(images) if isinstance(mean, Tensor) else images.new_tensor(mean or (0.0,) * 3).view(3, 1, 1)
     spread = images.new_tensor(std or (1.0,) * 3).view(3, 1, 1)
     return (images - centre) / spread

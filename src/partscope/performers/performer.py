@@ -1,7 +1,6 @@
 """The frozen network under diagnosis: reads features at a tap, resumes to the scores from them."""
 
 import copy
-import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple, final
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from partscope.errors import DivergedError, PerformerError
 from partscope.maths.receptive_field import ReceptiveField
 from partscope.performers.field import FieldProbe, probe_field
-from partscope.performers.frozen import device_of, dtype_of, frozen_copy, undisturbed
+from partscope.performers.frozen import device_of, dtype_of, frozen_copy, state_digest, undisturbed
 from partscope.performers.images import check_images, check_normalisation, normalised
 from partscope.performers.plan import (
     POOL_TYPES,
@@ -27,6 +26,7 @@ from partscope.performers.plan import (
 from partscope.performers.reading import read_positions
 from partscope.performers.segment import Segment, trainable_copy
 from partscope.performers.spine import Spine, SpineStep, find_spine
+from partscope.performers.weights import MEAN, STD
 
 
 class Features(NamedTuple):
@@ -55,39 +55,50 @@ class Performer:
         *,
         name: str,
         input_size: int,
-        mean: Sequence[float] | None,
+        mean: Sequence[float] | Tensor | None,
         std: Sequence[float] | None,
+        class_names: Sequence[str] = (),
     ) -> None:
         self.module = module
         self.spine = spine
         self.plan = plan
         self.name = name
         self.input_size = input_size
-        self.mean = None if mean is None else tuple(float(value) for value in mean)
+        self.mean: tuple[float, ...] | Tensor | None = (
+            mean.detach().float().cpu()
+            if isinstance(mean, Tensor)
+            else None
+            if mean is None
+            else tuple(map(float, mean))
+        )
         self.std = None if std is None else tuple(float(value) for value in std)
+        self.class_names = tuple(class_names)
 
     @classmethod
     def for_model(
         cls,
         module: nn.Module,
         input_size: int = 224,
-        mean: Sequence[float] | None = None,
+        mean: Sequence[float] | Tensor | None = None,
         std: Sequence[float] | None = None,
         *,
         tap: str | None = None,
         targets: Sequence[str] | None = None,
         name: str | None = None,
+        class_names: Sequence[str] = (),
     ) -> "Performer":
         """Make a performer of any CNN classifier; the module itself is only read.
 
         Args:
             module: returns scores (N, classes) for images (N, 3, S, S).
             input_size: side S of the square input, px.
-            mean: per-channel mean of the normalisation, in the images' scale [0, 1]; None subtracts nothing.
+            mean: mean of the normalisation in the images' scale [0, 1], one number a channel or a mean image
+                (3, S, S); None subtracts nothing.
             std: per-channel standard deviation; None divides by nothing.
             tap: dotted name of the layer whose output is explained; None chooses.
             targets: dotted names of the layers to reconstruct, in order; None chooses.
             name: what to call it in errors and reports; None takes the class's name.
+            class_names: names of the classes in the order of the scores, where they are known.
 
         Returns:
             The performer.
@@ -97,11 +108,11 @@ class Performer:
             DivergedError: its weights give values that are not finite.
         """
         name = name or type(module).__name__
-        check_normalisation(mean, std, name)
+        check_normalisation(mean, std, input_size, name)
         twin = frozen_copy(module)
         spine = find_spine(twin, input_size, name)
         plan = make_plan(spine, name, tap, tuple(targets) if targets else None)
-        return cls(twin, spine, plan, name=name, input_size=input_size, mean=mean, std=std)
+        return cls(twin, spine, plan, name=name, input_size=input_size, mean=mean, std=std, class_names=class_names)
 
     @property
     def tap_name(self) -> str:
@@ -158,14 +169,23 @@ class Performer:
 
     @property
     def weights_digest(self) -> str:
-        """SHA-256 of the weights: names, types, shapes and bytes."""
-        digest = hashlib.sha256()
-        for key, value in sorted(self.module.state_dict().items()):
-            if not isinstance(value, Tensor):
-                continue
-            digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """SHA-256 of the weights, and of a mean image where there is one: names, types, shapes and bytes."""
+        image = {MEAN: self.mean} if isinstance(self.mean, Tensor) else {}
+        return state_digest(self._tensors() | image)
+
+    def saved_state(self) -> dict[str, Tensor]:
+        """List what a file of weights has to hold, so that `load_performer` makes the same performer of it.
+
+        Returns:
+            The network's tensors by dotted name, sharing its memory, and its normalisation.
+        """
+        known = {MEAN: self.mean, STD: self.std}
+        double = {
+            key: value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+            for key, value in known.items()
+            if value is not None
+        }
+        return self._tensors() | double
 
     def to(self, device: torch.device | str) -> "Performer":
         """Move the performer; the module it was made from stays where it is.
@@ -328,6 +348,8 @@ class Performer:
     def describe(self) -> dict[str, object]:
         """Say what this performer is, in values that JSON can hold."""
         probe = self._probe
+        image = isinstance(self.mean, Tensor)
+        mean = self.mean.mean((1, 2)).tolist() if isinstance(self.mean, Tensor) else self.mean and list(self.mean)
         return {
             "name": self.name,
             "tap": self.tap_name,
@@ -337,11 +359,15 @@ class Performer:
             "target_shapes": [list(shape) for shape in self.target_shapes],
             "outputs": self.outputs,
             "input_size": self.input_size,
-            "mean": None if self.mean is None else list(self.mean),
+            "mean": mean,
+            **({"mean_is_an_image": True} if image else {}),
             "std": None if self.std is None else list(self.std),
             "field": probe.field._asdict(),
             "field_method": probe.method,
         }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {key: value for key, value in self.module.state_dict().items() if isinstance(value, Tensor)}
 
     @property
     def _tap(self) -> SpineStep:

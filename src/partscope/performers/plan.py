@@ -38,7 +38,13 @@ class Plan:
 
 def is_spatial(step: SpineStep) -> bool:
     """Tell whether a step returns maps (D, H, W) of more than one position."""
-    return len(step.output_shape) == 3 and step.output_shape[1] * step.output_shape[2] > 1
+    shape = step.output_shape
+    return len(shape) == 3 and shape[1] * shape[2] > 1 and not _channels_last(shape)
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    """Tell maps (H, W, D) of a square image from maps (D, H, W)."""
+    return len(shape) == 3 and shape[0] == shape[1] != shape[2]
 
 
 def blocks(spine: Spine) -> list[int]:
@@ -47,11 +53,7 @@ def blocks(spine: Spine) -> list[int]:
     Returns:
         Their positions.
     """
-    return [
-        i
-        for i, step in enumerate(spine.steps)
-        if is_spatial(step) and any(isinstance(part, nn.Conv2d) for part in step.module.modules())
-    ]
+    return [i for i, step in enumerate(spine.steps) if is_spatial(step) and step.convolves]
 
 
 def block_end(spine: Spine, block: int) -> int:
@@ -99,10 +101,12 @@ def activation_after(spine: Spine, position: int) -> nn.Module:
 def make_plan(spine: Spine, name: str, tap: str | None, targets: tuple[str, ...] | None) -> Plan:
     """Choose tap, top unit and targets, by name or by rule.
 
-    Rule for a net that ends in two or more linear layers: the targets are the linear layers before the last
-    one (at most two), the tap is the input of the last convolution. Rule for other nets: the targets are the
+    Rule for a net that ends in two or more linear layers (or convolutions of a single position): the targets are
+    those before the last one (at most two), the tap is the input of the last convolution on maps.
+    Rule for other nets: the targets are the
     outputs of the last two convolution blocks; if pooling follows the block before them, that block and the
-    pooling are the top unit and the tap is what they take in, else the tap is that block's output.
+    pooling are the top unit and the tap is what they take in, else the tap is that block's output. Where a single
+    block is left on the chain it is the target, and what goes into the chain is the tap.
     The top unit is the one block right after the tap, with normalisation, activation and pooling, unless that
     block is the first target.
 
@@ -174,6 +178,8 @@ def why_not_tap(spine: Spine, position: int) -> str:
         return f"rank {len(shape) + 1}, not a map (N, D, H, W)"
     if shape[1] * shape[2] == 1:
         return "only 1 spatial position"
+    if _channels_last(shape):
+        return f"{' x '.join(map(str, shape))}: channels stand last, not a map (N, D, H, W)"
     if shape[1] != shape[2]:
         return f"a map of {shape[1]} x {shape[2]} positions is not square"
     behind = spine.steps[position + 1 :]
@@ -202,7 +208,7 @@ def _bad_tap(spine: Spine, name: str, label: str, why: str) -> PerformerError:
 
 def _linear_tail(spine: Spine) -> list[int]:
     last = max((i for i, step in enumerate(spine.steps) if is_spatial(step)), default=len(spine.steps))
-    return [i for i, s in enumerate(spine.steps) if i > last and isinstance(s.module, nn.Linear)]
+    return [i for i, s in enumerate(spine.steps) if i > last and isinstance(s.module, (nn.Linear, nn.Conv2d))]
 
 
 def _auto_targets(spine: Spine, name: str, after: int) -> tuple[int, ...]:
@@ -211,15 +217,17 @@ def _auto_targets(spine: Spine, name: str, after: int) -> tuple[int, ...]:
         found = tuple(i for i in linears[:-1][-2:] if i > after)
     else:
         starts = [i for i in blocks(spine) if i > after]
-        if after < 0:
+        if after < 0 and not (len(starts) == 1 and spine.steps[0].entry):
             starts = starts[1:]
         found = tuple(block_end(spine, i) for i in starts[-2:])
     if found:
         return found
-    if not any(is_spatial(step) for step in spine.steps):
-        got = f"no layer on the way to the scores that returns maps; the chain is: {_labels(spine)}"
+    if any(_channels_last(step.output_shape) for step in spine.steps):
+        got = f"maps whose channels stand last (N, H, W, D) on the way to the scores; {_labels(spine)}"
+    elif not any(is_spatial(step) for step in spine.steps):
+        got = f"no layer on the way to the scores that returns maps (N, D, H, W), as in a transformer; {_labels(spine)}"
     else:
-        got = f"too few convolution blocks or linear layers to reconstruct; the chain is: {_labels(spine)}"
+        got = f"too few convolution blocks or linear layers to reconstruct; {_labels(spine)}"
     raise PerformerError(
         f"choosing what to explain in {name}", got, "name a tap and targets of that chain, or take a CNN"
     )
@@ -227,11 +235,14 @@ def _auto_targets(spine: Spine, name: str, after: int) -> tuple[int, ...]:
 
 def _labels(spine: Spine) -> str:
     labels = [step.label for step in spine.steps]
-    return ", ".join(labels if len(labels) <= 8 else ["...", *labels[-8:]])
+    chain = ", ".join(labels if len(labels) <= 8 else ["...", *labels[-8:]])
+    return f"the chain is: {chain}" + (f"; {spine.origin}" if spine.origin else "")
 
 
 def _auto_tap(spine: Spine, name: str, target: int) -> int:
     starts = [i for i in blocks(spine) if block_end(spine, i) < target]
+    if not starts and spine.steps[0].entry and target > 0:
+        return 0
     if not starts:
         raise PerformerError(
             f"choosing the tap of {name} below '{spine.steps[target].label}'",
@@ -239,7 +250,7 @@ def _auto_tap(spine: Spine, name: str, target: int) -> int:
             f"name a later target, or the tap, of: partscope taps {name}",
         )
     block = starts[-1]
-    linear = isinstance(spine.steps[target].module, nn.Linear)
+    linear = target in _linear_tail(spine)
     pooled = any(isinstance(step.module, POOL_TYPES) for step in spine.steps[block + 1 : target])
     if (linear or pooled) and block > 0 and not why_not_tap(spine, block - 1):
         return block - 1

@@ -33,24 +33,35 @@ def read_positions(
     """
     sources = [_named_step(spine, position) for position in positions]
     found: dict[int, Tensor] = {}
-    calls: dict[str, int] = {}
+    calls: dict[tuple[str, bool], int] = {}
 
-    def keep(name: str) -> Callable[..., None]:
-        def hook(part: nn.Module, args: object, output: Tensor) -> None:
-            count = calls.get(name, 0)
-            calls[name] = count + 1
-            for source in sources:
-                if (spine.steps[source].name, spine.steps[source].index) == (name, count):
-                    found[source] = output.clone() if keep_graph else output.detach().clone()
-            if sources[-1] in found:
-                raise _Done
+    def note(name: str, entry: bool, value: Tensor) -> None:
+        count = calls.get((name, entry), 0)
+        calls[name, entry] = count + 1
+        for source in sources:
+            step = spine.steps[source]
+            if (step.name, step.index, step.entry) == (name, count, entry):
+                found[source] = value.clone() if keep_graph else value.detach().clone()
+        if sources[-1] in found:
+            raise _Done
+
+    def before(name: str) -> Callable[..., None]:
+        def hook(part: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+            note(name, True, next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)))
 
         return hook
 
+    def after(name: str) -> Callable[..., None]:
+        return lambda part, args, output: note(name, False, output)
+
     handles = []
     try:
-        for name in dict.fromkeys(spine.steps[source].name for source in sources):
-            handles.append(module.get_submodule(name).register_forward_hook(keep(name)))
+        for name, entry in dict.fromkeys((spine.steps[s].name, spine.steps[s].entry) for s in sources):
+            part = module.get_submodule(name)
+            if entry:
+                handles.append(part.register_forward_pre_hook(before(name), with_kwargs=True))
+            else:
+                handles.append(part.register_forward_hook(after(name)))
         module(images)
     except _Done:
         pass

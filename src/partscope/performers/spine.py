@@ -29,6 +29,10 @@ class SpineStep:
     """How many calls of the same module come before this one in a forward pass."""
     output_shape: tuple[int, ...]
     """Shape of its output without the batch axis."""
+    convolves: bool = False
+    """Whether a convolution inside it works on maps of more than one position (a gate's does not)."""
+    entry: bool = False
+    """Whether it stands for what goes into the module, where that is no module's output."""
 
 
 @final
@@ -40,6 +44,8 @@ class Spine:
     """From the first position that can be resumed to the scores."""
     containers: dict[str, int]
     """Opened modules by dotted name, e.g. a whole stage, with the position of their output."""
+    origin: str = ""
+    """Why the chain begins where it does; empty where it begins at the image."""
 
     def run(self, tensor: Tensor, first: int, last: int | None = None) -> Tensor:
         """Run steps ``first`` to ``last`` (excluded) on a tensor, which stays as it is.
@@ -158,7 +164,10 @@ def _has_parameters(module: nn.Module) -> bool:
 
 
 def _chain(call: Call) -> tuple[list[Call | nn.Module], bool]:
-    """Walk back from a call's output over the calls inside it; tell whether the walk reached its input."""
+    """Walk back from a call's output over the calls inside it; tell whether the walk reached its input.
+
+    The first item is a call, or a bridge from the input.
+    """
     items: list[Call | nn.Module] = []
     if call.output is None:
         return items, False
@@ -197,24 +206,49 @@ def _expand(item: Call | nn.Module, opened: list[tuple[str, Call | nn.Module]]) 
 def _build(root: Call) -> Spine:
     opened: list[tuple[str, Call | nn.Module]] = []
     items: list[Call | nn.Module] = []
-    for item in _chain(root)[0]:
+    chain, whole = _chain(root)
+    for item in chain:
         items += _expand(item, opened)
     while items and not isinstance(items[0], Call):
         items = items[1:]
     steps: list[SpineStep] = []
     value: Tensor | None = None
+    origin, entry = ("", None) if whole or not items else _origin(items[0], root)
+    if entry is not None:
+        steps.append(entry)
     for item in items:
         if isinstance(item, Call):
             value = item.output
             assert value is not None
-            steps.append(SpineStep(item.name, item.label, item.module, item.index, tuple(value.shape[1:])))
+            shape = tuple(value.shape[1:])
+            steps.append(SpineStep(item.name, item.label, item.module, item.index, shape, _convolves(item)))
         else:
             assert value is not None
             value = item(value)
             label = f"{steps[-1].label}+{type(item).__name__.lower()}"
             steps.append(SpineStep("", label, item, 0, tuple(value.shape[1:])))
-    places = {id(item): i for i, item in enumerate(items)}
-    return Spine(tuple(steps), {label: places[id(end)] for label, end in opened if id(end) in places})
+    places = {id(item): i for i, item in enumerate(items, start=len(steps) - len(items))}
+    return Spine(tuple(steps), {label: places[id(end)] for label, end in opened if id(end) in places}, origin)
+
+
+def _origin(first: Call | nn.Module, root: Call) -> tuple[str, SpineStep | None]:
+    """Say why a chain begins at its first call; make a step of what goes into it where that is a map."""
+    assert isinstance(first, Call)
+    if first.input is None:
+        return f"'{first.label}' takes several tensors", None
+    origin = f"what goes into '{first.label}' is no module's output"
+    image = root.input is not None and first.input.shape == root.input.shape
+    if first.input.ndim != 4 or image:
+        return origin, None
+    shape = tuple(first.input.shape[1:])
+    return origin, SpineStep(first.name, f"{first.label}.input", nn.Identity(), first.index, shape, entry=True)
+
+
+def _convolves(call: Call) -> bool:
+    maps = call.output
+    if isinstance(call.module, nn.Conv2d) and maps is not None and maps.ndim == 4 and maps.shape[2:].numel() > 1:
+        return True
+    return any(_convolves(child) for child in call.children)
 
 
 def _verified(spine: Spine, check: Call, name: str) -> Spine:
@@ -222,7 +256,7 @@ def _verified(spine: Spine, check: Call, name: str) -> Spine:
     recorded = _by_name(check)
     start, value = 0, None
     for i, step in enumerate(spine.steps):
-        own = recorded.get((step.name, step.index)) if step.name else None
+        own = recorded.get((step.name, step.index, step.entry)) if step.name else None
         if step.name and own is None:
             start, value = i + 1, None
             continue
@@ -245,7 +279,9 @@ def _verified(spine: Spine, check: Call, name: str) -> Spine:
             "no module whose output becomes the scores by itself",
             "hand over a CNN whose forward ends with modules called one after the other",
         )
-    return Spine(steps, {label: at - start for label, at in spine.containers.items() if at >= start})
+    containers = {label: at - start for label, at in spine.containers.items() if at >= start}
+    origin = spine.origin if start == 0 else f"what lies below '{steps[0].label}' cannot be computed step by step"
+    return Spine(steps, containers, origin)
 
 
 def agree(value: Tensor, own: Tensor) -> bool:
@@ -260,8 +296,11 @@ def agree(value: Tensor, own: Tensor) -> bool:
     return bool(gap <= _TOLERANCE * own.abs().max())
 
 
-def _by_name(call: Call) -> dict[tuple[str, int], Tensor]:
-    found = {} if call.output is None else {(call.name, call.index): call.output}
+def _by_name(call: Call) -> dict[tuple[str, int, bool], Tensor]:
+    """List what was recorded by name, number of the call, and whether it is what went in."""
+    found = {} if call.output is None else {(call.name, call.index, False): call.output}
+    if call.input is not None:
+        found[call.name, call.index, True] = call.input
     for child in call.children:
         found |= _by_name(child)
     return found

@@ -2,8 +2,11 @@
 
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
+from typing import NamedTuple, final
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -11,13 +14,36 @@ from torch import Tensor, nn
 
 from partscope.errors import PerformerError
 
+MEAN, STD = "normalisation.mean", "normalisation.std"
+"""Names of the normalisation among the tensors of a file of weights: three numbers, or a mean image (3, S, S)."""
+
+PIXELS = (1 / 255, 1 / 255, 1 / 255)
+"""Standard deviation that turns images in [0, 1] into the 0 to 255 that Caffe's and MatConvNet's networks take."""
+
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a ``.safetensors`` or ``.pth`` file.
+@final
+class Weights(NamedTuple):
+    """Weights as they were read, and what came with them."""
 
-    A ``.pth`` file is read with ``torch.load(weights_only=True)``; there is no way round that. A state dict
+    state: dict[str, Tensor]
+    """Tensors by dotted name, in torch's order."""
+    source: str
+    """Where they come from, for errors."""
+    mean: tuple[float, ...] | Tensor | None = None
+    """Mean of the normalisation in the scale [0, 1], three numbers or an image; None where the source says nothing."""
+    std: tuple[float, ...] | None = None
+    """Standard deviation of the normalisation; None where the source says nothing."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes; empty where the source says nothing."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a ``.safetensors``, ``.pth`` or ``.npz`` file.
+
+    A ``.pth`` file is read with ``torch.load(weights_only=True)`` and an ``.npz`` file with
+    ``numpy.load(allow_pickle=False)``; there is no way round that. A state dict
     inside a dictionary (``state_dict``, ``model``) and the prefix ``module.`` are understood.
 
     Args:
@@ -35,11 +61,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".npz":
+            return _read_npz(path, doing)
         if path.suffix not in (".pth", ".pt"):
             raise PerformerError(
                 doing,
                 f"a file of kind '{path.suffix}'",
-                "convert it to .safetensors, or to a .pth file",
+                _CONVERT.get(path.suffix, "convert it to .safetensors, or to a .pth file"),
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -50,14 +78,45 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             "something other than tensors, refused because unpickling it could run code",
             "save module.state_dict() alone, best as .safetensors",
         ) from error
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise PerformerError(
-            doing, f"a damaged file ({_first_line(error)})", "copy or download the file again"
+            doing, f"a damaged file ({first_line(error)})", "copy or download the file again"
         ) from error
     return _state_dict(content, doing)
 
 
-def _first_line(error: Exception) -> str:
+_CONVERT = {
+    ".h5": "in Keras: numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights})",
+    ".keras": "in Keras: numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights})",
+    ".caffemodel": "in Caffe: numpy.savez('weights.npz', **{f'{n}/{i}': b.data for n, p in net.params.items() "
+    "for i, b in enumerate(p)})",
+    ".npy": "store the arrays by name with numpy.savez, without pickled objects",
+}
+
+
+_ZIP = b"PK\x03\x04"
+
+
+def _read_npz(path: Path, doing: str) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: torch.from_numpy(np.array(content[name])) for name in content.files}
+    except (ValueError, TypeError) as error:
+        if path.read_bytes()[:4] != _ZIP:
+            raise
+        raise PerformerError(
+            doing,
+            "something other than arrays of numbers, refused because unpickling it could run code",
+            "store the arrays by name with numpy.savez",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Shorten an error of a library to what fits into one of ours.
+
+    Returns:
+        Its first line, or its kind where it says nothing.
+    """
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 

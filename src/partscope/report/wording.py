@@ -191,6 +191,15 @@ def limits(diagnosis: Diagnosis) -> list[str]:
             "themselves "
             "uncertain, and small differences should not be read."
         )
+    lost = counts.get("left_out")
+    if lost and lost["problems"]:
+        first = lost["problems"][0]
+        sentences.append(
+            f"Damaged rows or files were left out: {lost['train']:,} of the training images, {lost['test']:,} of "
+            f"the test images, {lost['unknown']:,} of unknown split (the first: {first['where']}, "
+            f"{first['what']}). No number "
+            "here speaks of them; if damage is commoner in one category, they are not like the rest."
+        )
     sentences.append(
         "A contribution is the score’s linear share at each image. It is no experiment: removing the "
         "filter can change "

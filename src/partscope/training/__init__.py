@@ -1,5 +1,7 @@
 """Learning: the feature cache, the labels, the start, and the loop that yields a record a step."""
 
+from partscope.training.answers import Answers, answers_of, chance_errors, errors_of
+from partscope.training.classifier import beginning, make_learner, split_images, training_mean
 from partscope.training.features import FeatureSource, FeatureStore, compute_features, identity_of
 from partscope.training.fit import Labels, Learner, StepRecord, measure_means, start_magnitudes
 from partscope.training.labels import (
@@ -15,6 +17,7 @@ from partscope.training.prepare import prepare_performer, read_class_names
 from partscope.training.survey import Survey, build_explainer, empty_explainer, survey
 
 __all__ = [
+    "Answers",
     "FeatureSource",
     "FeatureStore",
     "Labels",
@@ -22,11 +25,16 @@ __all__ = [
     "OnlineState",
     "StepRecord",
     "Survey",
+    "answers_of",
+    "beginning",
     "build_explainer",
+    "chance_errors",
     "compute_features",
     "empty_explainer",
+    "errors_of",
     "given_labels",
     "identity_of",
+    "make_learner",
     "match_classes",
     "measure_means",
     "predicted_classes",
@@ -34,7 +42,9 @@ __all__ = [
     "prepare_performer",
     "read_class_names",
     "score_index",
+    "split_images",
     "start_magnitudes",
     "survey",
+    "training_mean",
     "winner",
 ]

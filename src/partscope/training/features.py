@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Protocol, final, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,7 +15,34 @@ from torch import Tensor
 
 from partscope.errors import DivergedError, RunError
 from partscope.files import read_json, write_json, write_whole
-from partscope.performers import Features, Performer
+from partscope.performers import Features
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A frozen network, or the lower part of one, as the cache sees it."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+
+    @property
+    def tap_name(self) -> str:
+        """Label of the layer that is read."""
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Labels of the layers that are read beside it."""
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 of its weights."""
+
+    def features(self, images: Tensor) -> Features:
+        """Reads the layers."""
+
+    def describe(self) -> dict[str, object]:
+        """What else its features depend on, in values that JSON can hold."""
 
 
 class FeatureSource(NamedTuple):
@@ -86,13 +113,13 @@ class FeatureStore:
         return held[name][row : row + 1]
 
 
-def identity_of(performer: Performer, source: FeatureSource) -> dict[str, Any]:
+def identity_of(performer: Reader, source: FeatureSource) -> dict[str, Any]:
     """What features depend on: weights, tap, targets, normalisation, images."""
     return {"performer": performer.describe(), "weights": performer.weights_digest, "images": source.digest}
 
 
 def compute_features(
-    performer: Performer, source: FeatureSource, folder: Path | None, shard_rows: int
+    performer: Reader, source: FeatureSource, folder: Path | None, shard_rows: int
 ) -> Iterator[int | FeatureStore]:
     """Computes the features of all images, or opens those already in ``folder``.
 
@@ -140,7 +167,7 @@ def compute_features(
     yield FeatureStore(manifest, kept, performer.device)
 
 
-def _rounded(performer: Performer, images: Tensor) -> dict[str, Tensor]:
+def _rounded(performer: Reader, images: Tensor) -> dict[str, Tensor]:
     features = performer.features(images.to(performer.device))
     tensors = {"tap": features.tap, **{f"target{i}": t for i, t in enumerate(features.targets)}}
     rounded = {name: t.to(torch.float16).cpu() for name, t in tensors.items()}

@@ -11,7 +11,7 @@ from torch import Tensor
 from partscope.data import PhotoSet, batches
 from partscope.errors import RunError, SettingsError
 from partscope.files import write_whole
-from partscope.performers import Performer, load_performer, train_head, with_head
+from partscope.performers import Performer, load_performer, read_trained, train_head, with_head
 from partscope.settings import PerformerSettings
 
 BATCH = 64
@@ -47,7 +47,7 @@ def prepare_performer(
     if settings.head == "own":
         return load_performer(settings)
     if kept.exists():
-        return load_performer(replace(settings, weights=str(kept), head="own"))
+        return load_performer(replace(settings, weights=str(kept), weights_order="torch", head="own"))
     if training_photos is None:
         raise RunError(
             "loading the performer",
@@ -77,7 +77,7 @@ def prepare_performer(
         learning_rate=HEAD_LEARNING_RATE,
     )
     performer = with_head(performer, head)
-    state = {k: v.contiguous().clone() for k, v in performer.module.state_dict().items()}
+    state = {k: v.contiguous().clone() for k, v in performer.saved_state().items()}
     write_whole(kept, lambda temporary: save_file(state, temporary))
     return performer
 
@@ -86,13 +86,15 @@ HEAD_LEARNING_RATE = 1e-4
 
 
 def read_class_names(settings: PerformerSettings) -> list[str] | None:
-    """The performer's class names, one a line in its file; None without one.
+    """The performer's class names, one a line in its file, or those that it was trained with; None without any.
 
     Raises:
         SettingsError: the file cannot be read.
+        PerformerError: the weights are a folder that holds no trained performer.
     """
     if settings.class_names is None:
-        return None
+        weights = Path(settings.weights or "").expanduser()
+        return list(read_trained(weights).class_names) if settings.weights and weights.is_dir() else None
     try:
         text = Path(settings.class_names).expanduser().read_text(encoding="utf-8")
     except OSError as error:

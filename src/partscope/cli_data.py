@@ -1,0 +1,107 @@
+"""`partscope data`: what a data set holds, and every fault in it, before anything is learned from it."""
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+from rich import progress
+from rich.console import Console
+from rich.table import Table
+
+from partscope.data import Overview, Progress, Survey, contact_sheet, overview, survey_photos
+from partscope.errors import SettingsError
+from partscope.files import write_whole
+from partscope.performers.catalogue import catalogue_row
+from partscope.settings import Job
+
+
+def show_data(job: Job, out: Path) -> int:
+    """Prints counts and every problem, and writes a picture of some images.
+
+    Args:
+        job: its data; of the performer only the input size is asked for.
+        out: the picture, a PNG.
+
+    Returns:
+        The exit code: 1 if there are problems that a fit would refuse.
+
+    Raises:
+        PartscopeError: the data set cannot be read at all, or a setting is wrong.
+    """
+    if out.suffix.lower() != ".png":
+        raise SettingsError("writing the contact sheet", f"the name '{out}'", "give --out a name that ends in .png")
+    size = job.performer.input_size or catalogue_row(job.performer.name).input_size
+    train = _watch(survey_photos(job.data, size, "train"), "looking at the training images")
+    test = _watch(survey_photos(job.data, size, "test"), "looking at the test images")
+    found = overview(train, test)
+    _print_overview(found, job)
+    sheet = contact_sheet(train, test, _title(job))
+    write_whole(out, lambda temporary: sheet.save(temporary, format="PNG"))
+    print(f"contact sheet: {out}")
+    for problem in found.problems:
+        print(_printable(f"{problem.where}\n  got: {problem.what}\n  do:  {problem.todo}"))
+    if not found.problems:
+        print("no problem found")
+        return 0
+    count = f"{len(found.problems)} problem" + ("s" if len(found.problems) > 1 else "")
+    if job.data.on_problem == "skip":
+        print(f"{count}: `fit` leaves these rows and files out, and counts them in the diagnosis")
+        return 0
+    print(f"{count}: `fit` refuses them; mend them, or set --data.on_problem skip to leave them out")
+    return 1
+
+
+def _watch(steps: Generator[Progress, None, Survey], label: str) -> Survey:
+    """Runs a look at many images to its end, with a bar where somebody watches."""
+    console = Console(stderr=True)
+    columns = (
+        progress.TextColumn("{task.description:<32}"),
+        progress.BarColumn(bar_width=24),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        task = bars.add_task(label, total=None)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                found: Survey = end.value
+                return found
+            bars.update(task, completed=step.done, total=step.total)
+
+
+def _title(job: Job) -> str:
+    if job.data.kind == "creatures":
+        return "drawn creatures"
+    return Path(job.data.root or ".").joinpath(job.data.folder).resolve().name
+
+
+def _printable(text: str) -> str:
+    """A text that any terminal can print: file names may hold bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _print_overview(found: Overview, job: Job) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 100, markup=False, highlight=False)
+    for title, noun, rows in (
+        (f"images of {_title(job)}", "category", found.categories),
+        ("images that show each landmark", "landmark", found.landmarks),
+    ):
+        table = Table(noun, title=_printable(title), title_justify="left")
+        table.add_column("training", justify="right")
+        table.add_column("test", justify="right")
+        for row in rows:
+            table.add_row(_printable(row.name), f"{row.train:,}", f"{row.test:,}")
+        if len(rows) > 1 and noun == "category":
+            table.add_section()
+            table.add_row("all", f"{sum(r.train for r in rows):,}", f"{sum(r.test for r in rows):,}")
+        if rows:
+            console.print(table)
+    if not found.landmarks:
+        print("no landmarks: the diagnosis will have no location instability")
+    if found.sizes is not None:
+        sides = (f"{low} to {high} (median {middle})" for low, middle, high in found.sizes[1:])
+        print(f"image files, px: width {next(sides)}, height {next(sides)}")
+    if job.data.mirror:
+        print("each training image will be shown a second time, mirrored")
