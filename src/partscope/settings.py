@@ -101,20 +101,12 @@ class ExplainerSettings:
 
     start: Literal["identity", "he"] = "identity"
     """Start of conv-interp-2: near the identity (filters stay distinct) or He's random start (they collapse)."""
-    start_noise: float = 0.1
-    """Noise of the identity start, as a share of He's random start."""
-    reach: int = 3
-    """Side of conv-interp-2's kernels (odd): how far apart peaks may be that one part is recognised by."""
     decoder_scale: bool = True
     """Multiply each encoder channel by the performer's own mean magnitude before the decoder."""
     magnitude: Literal["batch", "running"] = "batch"
     """Norm-layer in training: the batch's magnitude with gradient, or the running one without."""
     masks: bool = True
     """Keep one peak per map in the interpretable track."""
-    first_mask: bool = True
-    """Mask conv-interp-1 too."""
-    place: float = 0.0
-    """Strength of the prior on where a filter's part usually lies; 0 is none."""
     initial_p: float = 0.5
     """Mixing weight p at the start (0 to 1, both excluded)."""
 

@@ -56,7 +56,7 @@ class Explainer(nn.Module):
         settings: ExplainerSettings,
     ) -> None:
         super().__init__()
-        self.interpretable = InterpretableTrack(channels_in, channels, pool, settings.magnitude, settings.masks, settings.reach, settings.first_mask, settings.place)
+        self.interpretable = InterpretableTrack(channels_in, channels, pool, settings.magnitude, settings.masks)
         self.ordinary = OrdinaryTrack(channels_in, channels, pool, settings.magnitude)
         self.decoder = Decoder(segments, gain if settings.decoder_scale else torch.ones_like(gain))
         self.w_p = nn.Parameter(torch.tensor(math.log(settings.initial_p / (1 - settings.initial_p))))

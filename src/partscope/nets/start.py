@@ -43,8 +43,7 @@ def start_from_identity(layer: nn.Conv2d, noise: float, generator: torch.Generat
     with torch.no_grad():
         he = torch.randn(layer.weight.shape, generator=generator)
         layer.weight.copy_(he * noise * (2 / layer.weight[0].numel()) ** 0.5)
-        middle = layer.kernel_size[0] // 2
-        layer.weight[:, :, middle, middle] += torch.eye(*layer.weight.shape[:2])
+        layer.weight[:, :, 1, 1] += torch.eye(*layer.weight.shape[:2])
         layer.bias.zero_()
 
 

@@ -90,7 +90,7 @@ def build_explainer(
     _start_as_top_unit(explainer.ordinary.conv_ordin, performer, sample.tap, generator)
     if settings.start == "identity":
         first.load_state_dict(explainer.ordinary.conv_ordin.state_dict())
-        start_from_identity(second, settings.start_noise, generator)
+        start_from_identity(second, 0.1, generator)
     else:
         first.load_state_dict(explainer.ordinary.conv_ordin.state_dict())
         start_from_he(second, generator)
