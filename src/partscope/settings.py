@@ -139,8 +139,6 @@ class FitSettings:
     """Share of a batch's images that are rebuilt from their part features alone (0 to 1); the paper has none."""
     filter_loss: Literal["robust", "paper", "released", "none"] = "robust"
     """Training rule of the filter loss."""
-    crowding: float = 0.0
-    """How strongly a filter's part is kept from places that other filters of its category take (0 is not)."""
     filter_strength: float = 3.0
     """Norm of the filter loss's gradient, as a share of the reconstruction's."""
     filter_decay: bool = False

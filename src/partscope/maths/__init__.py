@@ -1,6 +1,5 @@
 """The paper's equations as pure functions of tensors."""
 
-from partscope.maths.crowding import uncrowded_location
 from partscope.maths.diversity import (
     NearestLandmark,
     effective_locations,
@@ -82,7 +81,6 @@ __all__ = [
     "template_fit",
     "template_scale",
     "template_side",
-    "uncrowded_location",
     "unit_points",
     "unit_to_row_column",
 ]

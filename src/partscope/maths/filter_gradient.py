@@ -7,7 +7,7 @@ on images of the filter's category, the negative template on the others) and pus
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from partscope.errors import SettingsError
@@ -18,10 +18,10 @@ from partscope.maths.template import part_templates, template_scale, template_si
 Weight = Float[Tensor, "D"] | float
 
 
-def _target(x: Tensor, positive: Tensor, chosen: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def _target(x: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     n = template_side(x)
     location = part_location(x)
-    unit = (location.unit if chosen is None else chosen).masked_fill(~positive, n * n)
+    unit = location.unit.masked_fill(~positive, n * n)
     templates = part_templates(n, dtype=x.dtype, device=x.device)
     table = torch.cat((templates, -torch.ones_like(templates[:1])))
     return unit, location.peak, table[unit]
@@ -55,7 +55,6 @@ def robust_gradient(
     counted: Bool[Tensor, "M D"] | None = None,
     weight_positive: Weight = 1.0,
     weight_negative: Weight = 1.0,
-    unit: Int[Tensor, "M D"] | None = None,
 ) -> Float[Tensor, "M D H W"]:
     """Gradient of the robust rule: scale-free weights that never turn negative.
 
@@ -72,7 +71,6 @@ def robust_gradient(
         counted: images that take part at all; a filter without a category counts none and gets no push.
         weight_positive: balance weight of the positive list, per filter or for all.
         weight_negative: balance weight of the negative list.
-        unit: where each positive's template stands; None is the map's own peak.
 
     Returns:
         What to add to the gradient of x; descending it trains the filter.
@@ -89,7 +87,7 @@ def robust_gradient(
     Source: after paper, App. H (target template) and the weights of the code of Zhang et al. 2018.
     """
     x = x.detach()
-    _, peak, template = _target(x, positive, unit)
+    _, peak, template = _target(x, positive)
     scale = torch.where(mean_peak > 0, mean_peak, 1.0).detach()
     t = 2 * (x * template).mean((2, 3)) / scale
     listed_positive, listed_negative = _lists(positive, counted)

@@ -19,7 +19,6 @@ from partscope.maths import (
     reconstruction_scale,
     released_gradient,
     robust_gradient,
-    uncrowded_location,
 )
 from partscope.nets import Explained, Explainer
 from partscope.settings import FitSettings
@@ -254,7 +253,6 @@ class Learner:
             counted=counted,
             weight_positive=weights[0],
             weight_negative=weights[1],
-            unit=uncrowded_location(maps, positive, self.settings.crowding) if self.settings.crowding > 0 else None,
         )
 
     def _balance(self, state: OnlineState) -> tuple[Tensor, Tensor]:
