@@ -139,6 +139,14 @@ def make_diagnosis(
             "released": locations(0.0),
             "all": locations(0.0083),
         }
+        diagnosis["landmark_r2"] = {
+            name: {"explainer": number(0.36, 0.02), "top_conv": number(0.16, 0.02)} for name in ("released", "all")
+        }
+        diagnosis["keypoint_regression"] = {
+            "explainer": number(0.0921, 0.002, 427),
+            "top_conv": number(0.1072, 0.002, 427),
+            "null_mean_landmark": number(0.1748, 0.003, 427),
+        }
         diagnosis["diversity"]["landmarks"] = {"spread": number(0.159, 0.002)}
     else:
         diagnosis["absent"]["location_instability"] = "the images carry no landmarks"

@@ -156,3 +156,27 @@ def test_a_copy_worse_than_the_mean_is_called_so() -> None:
     reading, document = diagnosis()
     document["fidelity"]["full"]["fvu"][1] = number(7.8, 0.1)
     assert wording.read_fidelity(reading).endswith("It copies classifier.4 no better than its mean would.")
+
+
+@pytest.mark.parametrize(
+    ("mine", "error", "end"),
+    [
+        (0.36, 0.0921, "All peaks together locate the landmarks better than the performer’s own channels do."),
+        (0.36, 0.1071, "All peaks together locate the landmarks about as well as the performer’s own channels do."),
+        (0.36, 0.1300, "All peaks together locate the landmarks less well than the performer’s own channels do."),
+        (0.36, 0.1800, "All peaks together locate the landmarks no better than their mean does."),
+        (0.36, None, "the performer’s own channels explain 16.0 %."),
+    ],
+)
+def test_following_of_landmarks(mine: float, error: float | None, end: str) -> None:
+    reading, document = diagnosis()
+    document["keypoint_regression"]["explainer"] = number(error, 0.002, 427)
+    sentence = wording.read_following(reading)
+    assert sentence.startswith("A filter’s peak explains 36.0 % of the movement of the landmark nearest to it")
+    assert sentence.endswith(end)
+
+
+def test_following_that_could_not_be_computed() -> None:
+    reading, document = diagnosis()
+    document["landmark_r2"]["released"]["explainer"] = number(None, n=0)
+    assert wording.read_following(reading).startswith("Too few images show a landmark")

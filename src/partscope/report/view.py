@@ -50,7 +50,7 @@ class Strip(NamedTuple):
 
 
 def cards(diagnosis: Diagnosis) -> list[Card]:
-    """The four headlines."""
+    """The headlines."""
     last = str(diagnosis.get("fidelity.targets")[-1])
     measure = diagnosis.get("fidelity.measure")
     own = [Figure("Performer’s own error", diagnosis.estimate("fidelity.performer.error"), "percent")]
@@ -94,6 +94,8 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     else:
         reason = diagnosis.get("absent.location_instability", "the diagnosis gives no reason")
         cards.append(Card("instability", "Location instability", None, [], f"Not measured: {reason}."))
+    if diagnosis.get("landmark_r2"):
+        cards.append(_following(diagnosis))
     spreads = [Figure("Performer: top layer", diagnosis.estimate("diversity.top_conv.spread"), "length")]
     if diagnosis.get("diversity.landmarks"):
         spreads.append(Figure("Landmarks", diagnosis.estimate("diversity.landmarks.spread"), "length"))
@@ -102,6 +104,24 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     lead = Figure("Explainer’s filters", diagnosis.estimate("diversity.explainer.spread"), "length")
     cards.append(Card("spread", "Spread within an image", lead, spreads, wording.read_spread(diagnosis)))
     return cards
+
+
+def _following(diagnosis: Diagnosis) -> Card:
+    r2, points = "landmark_r2.released", "keypoint_regression"
+    return Card(
+        "following",
+        "R² with the nearest landmark",
+        Figure("Explainer’s filters", diagnosis.estimate(f"{r2}.explainer"), "plain"),
+        [
+            Figure("Performer: top layer", diagnosis.estimate(f"{r2}.top_conv"), "plain"),
+            Figure("Explainer’s filters, all images", diagnosis.estimate("landmark_r2.all.explainer"), "plain"),
+            Figure("Performer: top layer, all images", diagnosis.estimate("landmark_r2.all.top_conv"), "plain"),
+            Figure("Keypoint regression, filters", diagnosis.estimate(f"{points}.explainer"), "length"),
+            Figure("Keypoint regression, top layer", diagnosis.estimate(f"{points}.top_conv"), "length"),
+            Figure("Mean landmark, no image", diagnosis.estimate(f"{points}.null_mean_landmark"), "length"),
+        ],
+        wording.read_following(diagnosis),
+    )
 
 
 def location_chart(diagnosis: Diagnosis) -> IntervalChart | None:

@@ -126,6 +126,29 @@ def read_instability(diagnosis: Diagnosis) -> str:
     return f"{sentence}, and more steadily than the best fixed point would."
 
 
+def read_following(diagnosis: Diagnosis) -> str:
+    """Reads whether peaks move with landmarks, which no constant does."""
+    mine, top = (diagnosis.estimate(f"landmark_r2.released.{name}") for name in ("explainer", "top_conv"))
+    error, other, null = (
+        diagnosis.estimate(f"keypoint_regression.{name}") for name in ("explainer", "top_conv", "null_mean_landmark")
+    )
+    if mine.value is None or top.value is None:
+        return "Too few images show a landmark and a filter's peak together to tell whether they move together."
+    sentence = (
+        f"A filter’s peak explains {percent(mine.value)} of the movement of the landmark nearest to it; "
+        f"the performer’s own channels explain {percent(top.value)}."
+    )
+    if error.value is None or other.value is None or null.value is None:
+        return sentence
+    if error.value >= null.value:
+        return f"{sentence} All peaks together locate the landmarks no better than their mean does."
+    if not _apart(error, other):
+        verdict = "about as well as"
+    else:
+        verdict = "better than" if error.value < other.value else "less well than"
+    return f"{sentence} All peaks together locate the landmarks {verdict} the performer’s own channels do."
+
+
 def read_spread(diagnosis: Diagnosis) -> str:
     """Reads how far apart the filters look within one image."""
     spread = diagnosis.estimate("diversity.explainer.spread")
