@@ -165,14 +165,14 @@ def test_a_copy_worse_than_the_mean_is_called_so() -> None:
         (0.36, 0.1071, "All peaks together locate the landmarks about as well as the performer’s own channels do."),
         (0.36, 0.1300, "All peaks together locate the landmarks less well than the performer’s own channels do."),
         (0.36, 0.1800, "All peaks together locate the landmarks no better than their mean does."),
-        (0.36, None, "the performer’s own channels explain 16.0 %."),
+        (0.36, None, "the performer’s own channels explain 16.0%."),
     ],
 )
 def test_following_of_landmarks(mine: float, error: float | None, end: str) -> None:
     reading, document = diagnosis()
     document["keypoint_regression"]["explainer"] = number(error, 0.002, 427)
     sentence = wording.read_following(reading)
-    assert sentence.startswith("A filter’s peak explains 36.0 % of the movement of the landmark nearest to it")
+    assert sentence.startswith("A filter’s peak explains 36.0% of the movement of the landmark nearest to it")
     assert sentence.endswith(end)
 
 
