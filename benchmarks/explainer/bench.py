@@ -21,7 +21,7 @@ from recipes import RECIPES
 from tasks import TASKS, located, split
 
 from partscope import Job, fit, resolve
-from partscope.performers.catalogue import catalogue_row
+from partscope.performers.catalogue import row_of
 
 
 def changed(job: Job, changes: dict[str, Any]) -> Job:
@@ -36,7 +36,7 @@ def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Pat
     """One run's row, from its folder if it is there."""
     job = changed(located(TASKS[task], root), changes)
     job = resolve(changed(job, {"fit.seed": seed}))
-    base = work / f"{task}-{stage}"
+    base = work / f"{task}-{stage}-x{job.data.crops}"
     tag = "_".join([f"{k.split('.')[1]}={v}" for k, v in sorted(changes.items())] + [f"s{seed}"]).replace("/", "-")
     out = base / (tag[:180] or "default")
     row_file = out / "row.json"
@@ -48,13 +48,15 @@ def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Pat
     if not (out / "features").exists():
         (out / "features").symlink_to(base / "features")
     head = base / "performer.safetensors"
-    size = job.performer.input_size or catalogue_row(job.performer.name).input_size
+    size = job.performer.input_size or row_of(job.performer)[1].input_size
     started = time.perf_counter()
     for event in fit(job, out, photos=split(job, size, stage)):  # type: ignore[arg-type]
         if event.stage == "loading" and head.exists() and not (out / "performer.safetensors").exists():
             os.link(head, out / "performer.safetensors")
         if event.record and event.done % max(1, event.total // 4) == 0:
-            print(f"    {event.done}/{event.total} {event.record.p:.3f} {event.record.fvu}", file=sys.stderr, flush=True)
+            print(
+                f"    {event.done}/{event.total} {event.record.p:.3f} {event.record.fvu}", file=sys.stderr, flush=True
+            )
     if not head.exists() and (out / "performer.safetensors").exists():
         os.link(out / "performer.safetensors", head)
     row = figures(json.loads((out / "diagnosis.json").read_text()))
@@ -96,7 +98,10 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-HEAD = "| task | recipe | inst. | / top | all / top | spread | / lm | R2 | - top | keyp. / top | FVU | parts | error - perf. | p | s |"
+HEAD = (
+    "| task | recipe | inst. | / top | all / top | spread | / lm | R2 | - top "
+    "| keyp. / top | FVU | parts | error - perf. | p | s |"
+)
 
 
 def line(task: str, name: str, rows: list[dict[str, Any]]) -> str:
@@ -138,8 +143,7 @@ def main() -> None:
         for name in options.recipes:
             changes = {**RECIPES[name].get("*", {}), **RECIPES[name].get(task, {}), **extra}
             rows = [
-                measure(task, changes, seed, options.stage, options.root, options.work)
-                for seed in range(options.seeds)
+                measure(task, changes, seed, options.stage, options.root, options.work) for seed in range(options.seeds)
             ]
             print(line(task, name + (" " + " ".join(options.set) if extra else ""), rows), flush=True)
 

@@ -1,5 +1,6 @@
 """The tasks of the explainer's bench: which performer on which images, and how they are kept apart."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,6 +20,7 @@ from partscope.data.photos import MirroredPhotos
 from partscope.data.sample import digest_of
 
 Stage = Literal["validation", "test"]
+RESNET = os.environ.get("RESNET", "")
 VALIDATION_SHARE = 0.25
 WEIGHTS = "weights/alexnet_bvlc_features.safetensors"
 
@@ -85,15 +87,20 @@ def _voc(*categories: str) -> Task:
 TASKS: dict[str, Task] = {
     "creatures": Task(Job(), needs_root=False),
     "birds": _alexnet(
-        DataSettings(
-            kind="cub200", folder="CUB_200_2011", single_category="bird", negatives="negatives", mirror=True
-        ),
+        DataSettings(kind="cub200", folder="CUB_200_2011", single_category="bird", negatives="negatives", mirror=True),
         "single",
         ("back", "forehead", "tail"),
     ),
     "cat": _voc("cat"),
     "horse": _voc("horse"),
     "pets": _voc("cat", "dog", "horse"),
+    "resnet50": Task(
+        Job(
+            data=DataSettings(kind="coco", folder="voc_part", categories=("cat", "dog", "horse")),
+            performer=PerformerSettings(weights="nets/resnet50_voc"),
+            diagnose=DiagnoseSettings(landmarks=("head", "neck", "torso")),
+        )
+    ),
     "squeezenet": Task(
         Job(
             data=DataSettings(kind="coco", folder="voc_part", categories=("cat", "dog", "horse")),
@@ -116,7 +123,8 @@ def located(task: Task, root: Path | None) -> Job:
     if not task.needs_root:
         return job
     assert root is not None, "give --root"
-    performer = replace(job.performer, weights=str(root / str(job.performer.weights)))
+    weights = RESNET if job.performer.weights == "nets/resnet50_voc" else str(root / str(job.performer.weights))
+    performer = replace(job.performer, weights=weights)
     if performer.class_names:
         performer = replace(performer, class_names=str(root / performer.class_names))
     return replace(job, data=replace(job.data, root=str(root)), performer=performer, cache=CacheSettings())
@@ -136,7 +144,7 @@ def split(job: Job, size: int, stage: Stage) -> tuple[PhotoSet, PhotoSet]:
     photos = load_photos(replace(job.data, mirror=False), size, "train")
     held = [held_out(_source(name), VALIDATION_SHARE) for name in photos.names()]
     learn = Some(photos, [i for i, h in enumerate(held) if not h])
-    measure = Some(photos, [i for i, h in enumerate(held) if h])
+    measure = Some(photos, [i for i, h in enumerate(held) if h and "(moved" not in photos.names()[i]])
     return (MirroredPhotos(learn) if job.data.mirror else learn), measure
 
 

@@ -54,6 +54,8 @@ class DataSettings:
     """Fetch the data set's archive to `root`, where its publisher has a stable address, if it is not there yet."""
     mirror: bool = False
     """Show each training image a second time, mirrored, with left and right landmarks swapped."""
+    crops: int = 1
+    """Crops of each training photograph: its own box, then others that are moved and rescaled a little."""
     on_problem: Literal["refuse", "skip"] = "refuse"
     """Images or rows that are damaged: `refuse` the data set, or `skip` them, counted in the diagnosis."""
     train_images: int = 2000

@@ -18,6 +18,7 @@ from partscope.data.cub200 import read_cub200
 from partscope.data.download import fetch_if_missing
 from partscope.data.folder import read_folder, read_negatives
 from partscope.data.huggingface import read_huggingface
+from partscope.data.moved import with_moved_crops
 from partscope.data.negatives import read_with_negatives
 from partscope.data.part_tables import read_part_tables
 from partscope.data.pascal_part import read_pascal_part
@@ -66,7 +67,8 @@ def load_photos(settings: DataSettings, input_size: int, split: Split) -> PhotoS
         split: `train` or `test`; they share no image.
 
     Returns:
-        The objects, then the negatives; with `mirror`, the training images a second time, mirrored.
+        The objects, then the negatives; of the training images with `crops` further crops, and with `mirror`
+        all of it a second time, mirrored.
 
     Raises:
         SettingsError: a setting is out of its range.
@@ -114,6 +116,8 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
         if settings.on_problem == "skip":
             others, _ = yield from _looked_at(others, split)
         photos = JoinedPhotos(photos, others)
+    if split == "train":
+        photos = with_moved_crops(photos, settings.crops)
     return MirroredPhotos(photos) if settings.mirror and split == "train" else photos
 
 
@@ -196,6 +200,10 @@ def _check(settings: DataSettings, input_size: int) -> None:
             f"data.min_side {settings.min_side}, data.margin {settings.margin}",
             "give a min_side of 0 or more and a margin from 0 to 10",
         )
+    if not 1 <= settings.crops <= 100:
+        raise SettingsError(
+            doing, f"data.crops {settings.crops}", "give 1 (the box alone) to 100 crops of each photograph"
+        )
     if settings.split == "authors" and settings.kind not in _OWN_SPLIT:
         raise SettingsError(
             doing, f"data.split 'authors' with data.kind {settings.kind!r}", f"it is for: {', '.join(_OWN_SPLIT)}"
@@ -209,10 +217,10 @@ def _landmarks(found: tuple[str, ...], settings: DataSettings) -> tuple[int, ...
 
 
 def _drawn(settings: DataSettings, input_size: int, split: Split) -> PhotoSet:
-    if settings.negative_categories or settings.margin or settings.aspect != "stretch":
+    if settings.negative_categories or settings.margin or settings.aspect != "stretch" or settings.crops > 1:
         raise SettingsError(
             "checking the settings of the data",
-            "data.negative_categories, data.margin or data.aspect with drawn creatures",
+            "data.negative_categories, data.margin, data.aspect or data.crops with drawn creatures",
             "leave them out: drawings have negatives of their own and no box",
         )
     if settings.single_category is not None:

@@ -93,6 +93,21 @@ class FilePhotos(PhotoSet):
         fewer.left_out = (*self.left_out, *problems.values())
         return fewer
 
+    def extended(self, photos: list[Photo]) -> "FilePhotos":
+        """The set followed by further photographs."""
+        more = copy.copy(self)
+        more._photos = [*self._photos, *photos]
+        return more
+
+    @property
+    def listed(self) -> list[Photo]:
+        """The photographs, in order."""
+        return list(self._photos)
+
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        """Left, top, width, height of each photograph's box in pixels; the whole image where it has none."""
+        return [p.box or (0.0, 0.0, *map(float, self.source_size(i))) for i, p in enumerate(self._photos)]
+
     def source_size(self, i: int) -> tuple[int, int]:
         """Width and height of image `i`'s file, upright, from its header alone.
 
@@ -227,25 +242,25 @@ class JoinedPhotos(PhotoSet):
         self.categories, self.landmark_names = first.categories, first.landmark_names
         self.input_size = first.input_size
         self.left_out = (*first.left_out, *second.left_out)
-        self._first, self._second = first, second
+        self.first, self.second = first, second
 
     def _part(self, i: int) -> tuple[PhotoSet, int]:
         i = checked_index(i, len(self))
-        return (self._first, i) if i < len(self._first) else (self._second, i - len(self._first))
+        return (self.first, i) if i < len(self.first) else (self.second, i - len(self.first))
 
     def __len__(self) -> int:
-        return len(self._first) + len(self._second)
+        return len(self.first) + len(self.second)
 
     def __getitem__(self, i: int) -> Sample:
         part, k = self._part(i)
-        if part is self._first:
+        if part is self.first:
             return part[k]
         count = len(self.landmark_names)
         return part[k]._replace(landmarks=torch.zeros(count, 2), present=torch.zeros(count, dtype=torch.bool))
 
     def names(self) -> list[str]:
         """Names of all images, in order."""
-        return self._first.names() + self._second.names()
+        return self.first.names() + self.second.names()
 
     def category_of(self, i: int) -> int:
         """Category of image `i`; -1 for a negative."""
@@ -265,12 +280,12 @@ class JoinedPhotos(PhotoSet):
     @property
     def transform_digest(self) -> str:
         """SHA-256 (hex) of both sets' transforms."""
-        return digest_of([self._first.transform_digest, self._second.transform_digest])
+        return digest_of([self.first.transform_digest, self.second.transform_digest])
 
     @property
     def landmark_digest(self) -> str:
         """SHA-256 (hex) of the first set's landmarks."""
-        return self._first.landmark_digest
+        return self.first.landmark_digest
 
 
 @final
