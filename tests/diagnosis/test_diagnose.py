@@ -277,8 +277,8 @@ def test_the_gallery_shows_the_strongest_images_of_the_largest_contributions(
         assert [names[k] for k in tensors["image_index"][row].tolist()] == [f"{i}.png" for i in strongest]
         for column, i in enumerate(strongest):
             torch.testing.assert_close(tensors["points"][row, column], seen.explainer.points[i, g])
-            torch.testing.assert_close(tensors["maps"][row, column], maps.parts[i, g].half())
-            torch.testing.assert_close(tensors["raw_maps"][row, column], maps.second[i, g].half())
+            torch.testing.assert_close(tensors["maps"][row, column], maps.parts[i, g])
+            torch.testing.assert_close(tensors["raw_maps"][row, column], maps.second[i, g])
             shot = tensors["images"][int(tensors["image_index"][row, column])]
             torch.testing.assert_close(shot, (PHOTOS[i].image * 255).round().to(torch.uint8))
     assert subject.truth is not None

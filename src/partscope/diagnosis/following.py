@@ -88,10 +88,10 @@ def keypoint_errors(
     return torch.from_numpy(errors)
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, wanted: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _ridge(x: np.ndarray, y: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     from sklearn.linear_model import RidgeCV  # half a second to import: only where it is used
 
-    predicted: np.ndarray = RidgeCV(STRENGTHS).fit(x, y).predict(wanted)  # type: ignore[type-arg]
+    predicted: np.ndarray = RidgeCV(STRENGTHS).fit(x, y).predict(wanted)
     return predicted
 
 

@@ -64,7 +64,7 @@ def make_gallery(
     count = len(truth.names) if truth else 0
 
     def stacked(of: dict[int, Tensor]) -> Tensor:
-        return torch.stack([torch.stack([of[i][f] for i in strongest[f]]) for f in filters]).half()
+        return torch.stack([torch.stack([of[i][f] for i in strongest[f]]) for f in filters])
 
     tensors = {
         "images": torch.stack([(s * 255).round().to(torch.uint8) for s in shots]),
@@ -91,8 +91,8 @@ def _empty(subject: Subject, images: Callable[[int], Tensor]) -> tuple[dict[str,
         "filters": torch.zeros(0).long(),
         "image_index": torch.zeros(0, 0).long(),
         "points": torch.zeros(0, 0, 2),
-        "maps": torch.zeros(0, 0, 1, 1).half(),
-        "raw_maps": torch.zeros(0, 0, 1, 1).half(),
+        "maps": torch.zeros(0, 0, 1, 1),
+        "raw_maps": torch.zeros(0, 0, 1, 1),
         "landmarks": torch.zeros(0, count, 2),
         "present": torch.zeros(0, count).byte(),
     }
