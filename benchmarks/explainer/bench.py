@@ -36,7 +36,8 @@ def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Pat
     """One run's row, from its folder if it is there."""
     job = changed(located(TASKS[task], root), changes)
     job = resolve(changed(job, {"fit.seed": seed}))
-    base = work / f"{task}-{stage}-x{job.data.crops}"
+    images = "".join(f"-{k.split('.')[1]}={v}" for k, v in sorted(changes.items()) if k.startswith("data."))
+    base = work / f"{task}-{stage}{images}"
     tag = "_".join([f"{k.split('.')[1]}={v}" for k, v in sorted(changes.items())] + [f"s{seed}"]).replace("/", "-")
     out = base / (tag[:180] or "default")
     row_file = out / "row.json"
