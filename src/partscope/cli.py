@@ -22,7 +22,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
 )
 
 from partscope.errors import PartscopeError, SettingsError
-from partscope.settings import Job, resolve
+from partscope.settings import Job, demo_job, resolve
 from partscope.train_settings import TrainJob, resolve_training
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _job(made: Namespace) -> Job:
 def _demo(arguments: list[str]) -> None:
     parser = _parser("demo", "Fits, diagnoses and reports on drawn creatures whose parts are known exactly.")
     parser.add_argument("--out", type=str, default="partscope-demo", help="run folder")
-    _carry_out(Job(), Path(_parse(parser, arguments).out))
+    _carry_out(demo_job(), Path(_parse(parser, arguments).out))
 
 
 def _fit(arguments: list[str]) -> None:

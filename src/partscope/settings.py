@@ -121,11 +121,11 @@ class FitSettings:
     """`paper` puts the paper's constants and schedule in place of all settings that are at their defaults."""
     epochs: int = 8
     """Passes over the training images."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Images a step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     """Adam's step size for the encoder."""
-    decoder_learning_rate: float = 1e-3
+    decoder_learning_rate: float = 2e-4
     """Adam's step size for the decoder's layers."""
     p_learning_rate: float = 1e-1
     """Adam's step size for w_p."""
@@ -137,7 +137,7 @@ class FitSettings:
     """Weight of -log p against the relative reconstruction errors."""
     target_norm_power: Literal[1, 2] = 2
     """Power of the targets' mean norm that divides their squared error: 2 makes it relative, 1 is the paper's."""
-    ordinary_dropout: float = 0.25
+    ordinary_dropout: float = 0.6
     """Share of a batch's images that are rebuilt from their part features alone (0 to 1); the paper has none."""
     filter_loss: Literal["robust", "paper", "released", "none"] = "robust"
     """Training rule of the filter loss."""
@@ -215,6 +215,16 @@ PAPER_FIT: dict[str, Any] = {
 """The paper's constants where it gives them (eta and lambda_(l) divided by 5e4), else the nearest literal choice."""
 
 PAPER_EXPLAINER: dict[str, Any] = {"start": "he", "magnitude": "running"}
+
+
+def demo_job() -> Job:
+    """The demo: drawn creatures, and a recipe for the small network that tells them apart.
+
+    >>> demo_job().performer.name
+    'creatures_net'
+    """
+    fit = FitSettings(learning_rate=3e-3, decoder_learning_rate=3e-3, ordinary_dropout=0.4, filter_strength=2.0)
+    return Job(data=DataSettings(train_images=4000), fit=fit)
 
 
 def resolve(job: Job) -> Job:
