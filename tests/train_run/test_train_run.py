@@ -29,6 +29,7 @@ from partscope import (
     load_photos,
     train_performer,
 )
+from partscope.performers import read_trained, write_trained
 from partscope.performers.catalogue import CATALOGUE
 from partscope.training import read_class_names
 
@@ -289,6 +290,28 @@ def test_fit_takes_the_folder_and_checks_it(whole: Path, tmp_path: Path) -> None
     )
 
 
+def test_fit_refuses_scores_of_other_categories_or_in_another_order(whole: Path, tmp_path: Path) -> None:
+    turned = replace(
+        FIT, data=replace(DATA, categories=("fish", "fox")), performer=PerformerSettings(weights=str(whole))
+    )
+    doing = "matching the performer's scores with the categories"
+    assert refused(lambda: list(fit(turned, tmp_path / "run"))) == (
+        doing,
+        "scores of fox, fish, where the images need fish, fox",
+        "give --data.categories [fox,fish], or say by --performer.class_names FILE what the scores are of",
+    )
+    assert not (tmp_path / "run" / "run.json").exists()
+    others = replace(turned, data=replace(DATA, categories=("bird", "fish")))
+    assert refused(lambda: list(fit(others, tmp_path / "run")))[1:] == (
+        "scores of fox, fish, where the images need bird, fish",
+        "give the categories that it was trained on, or say by --performer.class_names FILE what the scores are of",
+    )
+    (tmp_path / "names.txt").write_text("fish\nfox\n")
+    told = replace(turned, performer=PerformerSettings(weights=str(whole), class_names=str(tmp_path / "names.txt")))
+    assert list(fit(told, tmp_path / "run"))
+    assert load_performer(PerformerSettings(weights=str(whole))).class_names == ("fox", "fish")
+
+
 def test_names_without_labels_are_those_it_was_trained_with(whole: Path, tmp_path: Path) -> None:
     job = replace(
         FIT,
@@ -466,3 +489,33 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(
 def test_settings_out_of_range(train: dict[str, Any], got: str, todo: str, tmp_path: Path) -> None:
     assert refused(lambda: go(tmp_path, changed(**train))) == ("checking the settings", got, todo)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_normalisation_of_whole_numbers_does_not_spoil_the_end(whole: Path, copied: Callable[..., Path]) -> None:
+    """As `PerformerSettings(mean=(0, 0, 0))` gives it."""
+    folder = copied()
+    write_trained(folder, read_trained(folder)._replace(mean=(0, 0, 0), std=(1, 1, 1)))
+    performer = load_performer(PerformerSettings(weights=str(folder)))
+    assert performer.mean == (0.0, 0.0, 0.0) and performer.std == (1.0, 1.0, 1.0)
+
+
+def test_one_image_a_step_is_refused_where_a_batch_normalisation_learns(tmp_path: Path) -> None:
+    job = replace(
+        changed(scope="full", start="random", batch_size=1, epochs=1),
+        performer=PerformerSettings(name="resnet18", input_size=32),
+    )
+    assert refused(lambda: go(tmp_path / "a", job)) == (
+        "training resnet18",
+        "train.batch_size = 1 with 20 batch normalisations among the layers that learn",
+        "give --train.batch_size 2 or more: one image has no spread to divide by",
+    )
+    go(tmp_path / "b", changed(batch_size=1, epochs=1))
+
+
+def test_scores_on_one_side_are_refused_for_the_default_loss(tmp_path: Path) -> None:
+    job = replace(
+        changed(start="random", scope="full"), performer=PerformerSettings(name="squeezenet1_0", input_size=64)
+    )
+    doing, got, todo = refused(lambda: go(tmp_path, job))
+    assert doing == "choosing the loss of squeezenet1_0" and "no score is ever below 0" in got
+    assert todo == "give --train.loss softmax with --train.labels multi, or take another network"

@@ -30,7 +30,7 @@ from partscope.performers.performer import Performer
 from partscope.performers.plan import why_not_tap
 from partscope.performers.row import Row
 from partscope.performers.spine import find_spine
-from partscope.performers.trained import opened
+from partscope.performers.trained import Trained, opened
 from partscope.performers.vgg_m_s import VGGM, VGGS
 from partscope.performers.weights import PIXELS, Weights, fit_weights, read_weights
 from partscope.settings import PerformerSettings
@@ -163,9 +163,11 @@ def load_performer(settings: PerformerSettings) -> Performer:
         PerformerError: no such network, no such weights, weights that do not fit, a download that fails, or a
             tap or target that is not there.
     """
-    settings, row = row_of(settings)
+    settings, trained = opened(settings)
+    row = _row(settings, trained)
     size = settings.input_size or row.input_size
     weights = stored_weights(settings)
+    names = weights.class_names if trained is None else trained.class_names
     module = _fitted(settings, row, weights.state, weights.source)
     return Performer.for_model(
         module,
@@ -175,7 +177,7 @@ def load_performer(settings: PerformerSettings) -> Performer:
         tap=settings.tap or row.tap,
         targets=settings.targets or (None if settings.tap else row.targets),
         name=settings.name,
-        class_names=weights.class_names if settings.head == "own" else (),
+        class_names=names if settings.head == "own" else (),
     )
 
 
@@ -189,8 +191,12 @@ def row_of(settings: PerformerSettings) -> tuple[PerformerSettings, Row]:
         PerformerError: no such network, or a folder that holds no trained performer.
     """
     settings, trained = opened(settings)
+    return settings, _row(settings, trained)
+
+
+def _row(settings: PerformerSettings, trained: Trained | None) -> Row:
     row = catalogue_row(settings.name, _member(settings.weights))
-    return settings, row if trained is None else replace(row, mean=trained.mean, std=trained.std)
+    return row if trained is None else replace(row, mean=trained.mean, std=trained.std)
 
 
 def stored_weights(settings: PerformerSettings) -> Weights:

@@ -37,7 +37,8 @@ class Trained(NamedTuple):
 
 def write_trained(folder: Path, trained: Trained) -> None:
     """Writes the description beside the weights, whole or not at all."""
-    write_json(folder / DESCRIPTION, {"kind": KIND, **trained._asdict()})
+    exact = trained._replace(mean=tuple(map(float, trained.mean)), std=tuple(map(float, trained.std)))
+    write_json(folder / DESCRIPTION, {"kind": KIND, **exact._asdict()})
 
 
 def read_trained(folder: Path) -> Trained:
