@@ -295,6 +295,19 @@ def test_taps_lists_the_layers(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["taps", "creatures_net"]) == 0
     text = capfd.readouterr().out
     assert "output shape" in text and "fc7" in text and "yes" in text and "no: " in text
+    chosen = [[part.strip() for part in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
+    assert [(row[0], row[-1]) for row in chosen if row[-1]] == [
+        ("relu4", "tap"),
+        *((name, "top unit") for name in ("conv5", "relu5", "pool5")),
+        ("fc6", "target"),
+        ("fc7", "target"),
+    ]
+    assert "nothing is tapped by default" not in text
+    assert run(["taps", "torchvision:vit_b_16"]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == (
+        "nothing is tapped by default: no layer on the way to the scores that returns maps (N, D, H, W), as in a "
+        "transformer; the chain is: heads.head; what goes into 'heads.head' is no module's output"
+    )
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":

@@ -244,23 +244,28 @@ def _report(arguments: list[str]) -> None:
     print(f"report: {write_report(folder)}")
 
 
-def _taps(arguments: list[str]) -> None:
+def _taps(arguments: list[str]) -> int:
     parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
     parser.add_argument("name", nargs="?", default=None, help="a catalogue name, torchvision:NAME or timm:NAME")
     name = _parse(parser, arguments).name
     from rich.console import Console
     from rich.table import Table
 
-    from partscope.performers import CATALOGUE, list_taps
+    from partscope.performers import CATALOGUE, tap_table
 
     if name is None:
         print("\n".join(CATALOGUE))
-        return
-    table = Table("layer", "kind", "output shape", "can be tapped", title=f"{name}: layers on the way to the scores")
-    for row in list_taps(name):
+        return 0
+    title = f"{name}: layers on the way to the scores"
+    table = Table("layer", "kind", "output shape", "can be tapped", "by default", title=title)
+    found = tap_table(name)
+    for row in found.rows:
         shape = " x ".join(str(s) for s in row.shape)
-        table.add_row(row.name, row.kind, shape, "yes" if row.tappable else f"no: {row.why}")
+        table.add_row(row.name, row.kind, shape, "yes" if row.tappable else f"no: {row.why}", row.role)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
+    if found.why_no_default:
+        print(f"nothing is tapped by default: {found.why_no_default}")
+    return 0 if any(row.tappable for row in found.rows) else 1
 
 
 @contextmanager

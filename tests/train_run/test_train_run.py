@@ -329,6 +329,13 @@ def test_a_trained_performer_can_be_trained_on(whole: Path, tmp_path: Path) -> N
     assert torch.equal(first["conv5.weight"], second["conv5.weight"]) and second["fc8.weight"].shape == (2, 12)
 
 
+def told_widths(widths: str, scores: int, names: int) -> str:
+    return (
+        f"'performer.json' tells of layers of {widths} outputs, {scores} scores and {names} class names, "
+        "where 'performer.safetensors' has layers of 24, 24, 2"
+    )
+
+
 def _rewrite(key: str, value: Any) -> Callable[[Path], None]:
     def act(folder: Path) -> None:
         content = json.loads((folder / "performer.json").read_text())
@@ -341,7 +348,19 @@ def _rewrite(key: str, value: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("act", "got", "todo"),
     [
-        (lambda f: (f / "performer.json").unlink(), "its training has not ended", "run the same `partscope train-perf"),
+        (
+            lambda f: (f / "performer.json").unlink(),
+            "'performer.json' is missing, though its training has ended",
+            "restore the file, or run the same `partscope train-performer` command again, which writes it anew",
+        ),
+        (
+            lambda f: [(f / f"performer.{kind}").unlink() for kind in ("json", "safetensors")],
+            "its training has not ended",
+            "run the same `partscope train-perf",
+        ),
+        (_rewrite("widths", [24, 24, 3]), told_widths("24, 24, 3", 2, 2), "restore the folder"),
+        (_rewrite("outputs", 1), told_widths("24, 24, 2", 1, 2), "restore the folder"),
+        (_rewrite("class_names", ["fox"]), told_widths("24, 24, 2", 2, 1), "restore the folder"),
         (lambda f: (f / "performer.safetensors").unlink(), "'performer.safetensors' is missing", "restore the folder"),
         (_rewrite("kind", "x"), "'performer.json' is damaged or of another version", "restore the folder"),
         (_rewrite("mean", [0.5]), "'performer.json' is damaged or of another version", "restore the folder"),
@@ -356,6 +375,12 @@ def test_a_folder_that_is_no_trained_performer(
     act(folder)
     found = refused(lambda: load_performer(PerformerSettings(weights=str(folder))))
     assert found[1] == got and found[2].startswith(todo)
+
+
+def test_a_lost_description_is_written_anew(whole: Path, copied: Callable[..., Path]) -> None:
+    folder = copied("performer.json")
+    assert not [event for event in go(folder) if event.stage == "learning"]
+    check_same(folder, whole)
 
 
 def test_settings_that_contradict_the_folder(whole: Path) -> None:
@@ -391,6 +416,11 @@ def test_one_category_needs_negatives_and_single_one_category(tmp_path: Path) ->
         "training a classifier of one category",
         "no image that is not of 'fox'",
         "set --data.negatives FOLDER, or use several categories with --train.labels multi",
+    )
+    assert refused(lambda: go(tmp_path / "d", changed(labels="single"), (fox, OneKind(fox)))) == (
+        "testing a classifier of one category",
+        "no test image that is not of 'fox'",
+        "put more images into data.negatives, whose second half tests, or take several categories",
     )
     assert refused(lambda: go(tmp_path / "b", changed(labels="single"))) == (
         "training one category against negatives",
@@ -445,6 +475,34 @@ def test_a_run_of_fit_is_no_place_to_train_in(tmp_path: Path) -> None:
         f"opening the run '{tmp_path}'",
         "a run of `partscope fit`",
         "give another --out for the trained performer",
+    )
+
+
+def test_a_trained_performer_is_no_place_to_fit_in(whole: Path) -> None:
+    assert refused(lambda: next(fit(FIT, whole))) == (
+        f"opening the run '{whole}'",
+        "a performer trained by `partscope train-performer`",
+        f"give another --out for the run, and this folder as --performer.weights {whole}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"head": "train"}, "train"),
+        ({"head_epochs": 3}, "3"),
+        ({"tap": "conv4"}, "conv4"),
+        ({"targets": ("fc6",)}, "('fc6',)"),
+        ({"class_names": "names.txt"}, "names.txt"),
+    ],
+)
+def test_settings_that_training_does_not_use_are_refused(given: dict[str, Any], shown: str, tmp_path: Path) -> None:
+    (key,) = given
+    job = replace(JOB, performer=replace(JOB.performer, **given))
+    assert refused(lambda: go(tmp_path, job)) == (
+        "checking the settings",
+        f"performer.{key} = {shown}, which training does not use",
+        f"leave --performer.{key} away; `partscope fit` takes it",
     )
 
 
