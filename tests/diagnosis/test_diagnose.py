@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diagnosis.small_subject import PHOTOS, peaks_of, seen_of, toy_subject
 from partscope.diagnosis import Subject, Truth, make_gallery
-from partscope.diagnosis.diagnose import measure
+from partscope.diagnosis.diagnose import NOTHING_LEFT_OUT, _warnings, measure
 from partscope.diagnosis.gallery import choose_filters
 from partscope.diagnosis.observe import Observation
 from partscope.report.schema import diagnosis_schema, find_fault
@@ -259,7 +259,13 @@ def test_an_error_as_of_guessing_is_told_of_one_category_without_negatives_too(e
     number = {"value": error}
     content = {
         "categories": ["fox"],
-        "counts": {"test_negatives": 0, "test_images": 500, "dead_filters": 0, "filters": 12, "left_out": NOTHING},
+        "counts": {
+            "test_negatives": 0,
+            "test_images": 500,
+            "dead_filters": 0,
+            "filters": 12,
+            "left_out": NOTHING_LEFT_OUT,
+        },
         "diversity": {"collapsed": False},
         "fidelity": {"performer": {"error": number}, "parts_only": {"fvu": [{"value": 0.1}]}},
     }

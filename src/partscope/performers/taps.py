@@ -1,4 +1,4 @@
-"""What `partscope taps` lists: the layers of a network, which are chosen by default, and why a layer cannot be tapped."""
+"""What `partscope taps` lists: a network's layers, what is chosen by default, and why a layer cannot be tapped."""
 
 from typing import Literal, NamedTuple, final
 
@@ -60,7 +60,8 @@ def list_taps(network: str | nn.Module, input_size: int | None = None) -> list[T
 
 def tap_table(network: str | nn.Module, input_size: int | None = None) -> TapTable:
     """As `list_taps`, with the reason where nothing is chosen by default."""
-    tap, targets = None, ()
+    tap: str | None = None
+    targets: tuple[str, ...] = ()
     if isinstance(network, str):
         row = catalogue_row(network)
         module, tap, targets = random_network(row), row.tap, row.targets
