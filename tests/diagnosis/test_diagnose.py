@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diagnosis.small_subject import PHOTOS, peaks_of, seen_of, toy_subject
 from partscope.diagnosis import Subject, Truth, make_gallery
-from partscope.diagnosis.diagnose import NOTHING_LEFT_OUT, _warnings, measure
+from partscope.diagnosis.diagnose import measure
 from partscope.diagnosis.gallery import choose_filters
 from partscope.diagnosis.observe import Observation
 from partscope.report.schema import diagnosis_schema, find_fault
@@ -252,28 +252,6 @@ def test_a_part_track_that_rebuilds_little_is_told(subject: Subject, seen: Obser
         "through it, not how much information."
     )
     assert not any("part track" in w for w in with_error(0.3))
-
-
-@pytest.mark.parametrize(("error", "warned"), [(0.0, False), (0.4, False), (0.5, True), (0.8, True)])
-def test_an_error_as_of_guessing_is_told_of_one_category_without_negatives_too(error: float, warned: bool) -> None:
-    number = {"value": error}
-    content = {
-        "categories": ["fox"],
-        "counts": {
-            "test_negatives": 0,
-            "test_images": 500,
-            "dead_filters": 0,
-            "filters": 12,
-            "left_out": NOTHING_LEFT_OUT,
-        },
-        "diversity": {"collapsed": False},
-        "fidelity": {"performer": {"error": number}, "parts_only": {"fvu": [{"value": 0.1}]}},
-    }
-    told = [
-        f"The performer's own error is {100 * error:.1f} %, no better than guessing: its scores may stand in another "
-        "order than the categories. Errors and contributions then mean nothing."
-    ]
-    assert _warnings(content) == (told if warned else [])
 
 
 def test_the_gallery_shows_the_strongest_images_of_the_largest_contributions(
