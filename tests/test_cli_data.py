@@ -83,7 +83,7 @@ def test_every_problem_is_printed_and_the_policy_decides_the_exit_code(
         "refuse": "`fit` refuses them; mend them, or set --data.on_problem skip to leave them out",
         "skip": "`fit` leaves these rows and files out, and counts them in the diagnosis",
     }
-    assert text.splitlines()[-1] == f"4 problems: {last[policy]}"
+    assert text.splitlines()[-1] == f"4 problems in 4 rows or files: {last[policy]}"
     assert cells(text)[0:2] == [["001.Wren", "0", "0"], ["002.Crow", "0", "1"]]
     assert (tmp_path / "sheets" / "birds.png").is_file()
 

@@ -8,7 +8,7 @@ from rich import progress
 from rich.console import Console
 from rich.table import Table
 
-from partscope.data import Overview, Progress, Survey, contact_sheet, overview, survey_photos
+from partscope.data import Overview, Progress, Survey, contact_sheet, gone, overview, survey_photos
 from partscope.errors import SettingsError
 from partscope.files import write_whole
 from partscope.performers.catalogue import catalogue_row
@@ -43,7 +43,8 @@ def show_data(job: Job, out: Path) -> int:
     if not found.problems:
         print("no problem found")
         return 0
-    count = f"{len(found.problems)} problem" + ("s" if len(found.problems) > 1 else "")
+    lost, count = len(gone(found.problems)), f"{len(found.problems)} problem" + "s" * (len(found.problems) > 1)
+    count += f" in {lost} row{'s' * (lost != 1)} or file{'s' * (lost != 1)}" if lost else ", which take nothing away"
     if job.data.on_problem == "skip":
         print(f"{count}: `fit` leaves these rows and files out, and counts them in the diagnosis")
         return 0

@@ -158,11 +158,15 @@ def _named_splits(path: Path, names: Mapping[Id, str], known: Any, faults: Fault
             key, where = as_id(value), f"{path.name}, {split}"
             if key is None or key not in known:
                 what = f"no image with id {brief(value)} in {FILE}, or one with a fault"
-                faults.add(where, what, "remove the id, or mend the image's entry")
+                faults.repeat(where, what, "remove the id, or mend the image's entry")
                 found |= {} if key is None else {key: split}
             elif key in found:
-                faults.add(where, f"image id {key} twice", "name each image once, in train or in test")
-                torn |= {key} if found[key] != split else set()
+                said = f"image id {key} twice", "name each image once, in train or in test"
+                if found[key] == split:
+                    faults.repeat(where, *said, key)
+                else:
+                    faults.add(where, *said, key)
+                    torn.add(key)
             else:
                 found[key] = split
     for key in names:

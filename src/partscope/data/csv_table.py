@@ -202,7 +202,9 @@ def _without_doubles(rows: Sequence[Row], faults: Faults) -> list[Row]:
         if len(halves[row.file]) > 1:
             said = f"the file {row.file!r} in train and in test", "give all objects of an image the same split"
         elif what in first:
-            said = f"the same object as in line {first[what]}", "remove one of the two lines"
+            again = f"the same object as in line {first[what]}", "remove one of the two lines"
+            faults.repeat(f"{FILE}, line {row.line}", *again, row.line)
+            continue
         else:
             first[what] = row.line
             kept.append(row)

@@ -22,7 +22,7 @@ from partscope.data.negatives import read_with_negatives
 from partscope.data.part_tables import read_part_tables
 from partscope.data.pascal_part import read_pascal_part
 from partscope.data.photos import FilePhotos, JoinedPhotos, Listing, MirroredPhotos
-from partscope.data.problems import refuse
+from partscope.data.problems import gone, refuse
 from partscope.data.sample import PhotoSet
 from partscope.errors import DataError, SettingsError
 from partscope.settings import DataSettings
@@ -104,7 +104,7 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
     else:
         photos, _ = yield from _looked_at(photos, split)
     if not len(photos):
-        faults = f"; {len(photos.left_out)} rows or files have a fault" if photos.left_out else ""
+        faults = f"; {len(gone(photos.left_out))} rows or files have a fault" if photos.left_out else ""
         raise DataError(
             f"listing the {split} images of {_place(settings)!r}",
             f"none of {', '.join(photos.categories)} in this split{faults}",
