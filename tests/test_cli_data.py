@@ -81,7 +81,7 @@ def test_every_problem_is_printed_and_the_policy_decides_the_exit_code(
     assert code == (1 if policy == "refuse" else 0)
     last = {
         "refuse": "`fit` refuses them; mend them, or set --data.on_problem skip to leave them out",
-        "skip": "`fit` leaves these rows and files out, and counts them in the diagnosis",
+        "skip": "`fit` and `train-performer` leave these rows and files out, and count them",
     }
     assert text.splitlines()[-1] == f"4 problems in 4 rows or files: {last[policy]}"
     assert cells(text)[0:2] == [["001.Wren", "0", "0"], ["002.Crow", "0", "1"]]
@@ -162,6 +162,44 @@ def test_a_fit_that_skips_counts_what_it_left_out(capfd: pytest.CaptureFixture[s
     assert "Damaged rows or files were left out" in Path("r/report.html").read_text()
     assert run(["diagnose", "r"]) == 0
     assert json.loads(Path("r/diagnosis.json").read_text())["counts"] == found["counts"]
+
+
+def test_a_training_that_skips_counts_what_it_left_out(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    photographs(tmp_path / "pets")
+    (tmp_path / "pets" / "dog" / "11.png").write_bytes(b"")
+    arguments = (
+        *("--data.kind", "folder", "--data.root", "pets", "--data.test_share", "0.4", "--data.on_problem", "skip"),
+        *("--train.epochs", "1", "--train.device", "cpu", "--performer.head_width", "8"),
+    )
+    assert run(["train-performer", "--out", "net", *arguments]) == 0
+    text, told = capfd.readouterr()
+    assert "looking at the train images ..." in told and "looking at the test images ..." in told
+    lost = json.loads(Path("net/run.json").read_text())["left_out"]
+    assert lost["train"] + lost["test"] == 4 and lost["unknown"] == 0 and len(lost["problems"]) == 4
+    sentence = f"note: Damaged rows or files were left out: {lost['train']} of the training, {lost['test']} of the test"
+    assert sentence in text
+    assert run(["train-performer", "--out", "net", *arguments]) == 0
+    assert sentence in capfd.readouterr().out
+
+
+def test_a_training_without_damage_says_nothing_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = (
+        "--data.train_images",
+        "40",
+        "--data.test_images",
+        "16",
+        "--train.epochs",
+        "1",
+        "--train.device",
+        "cpu",
+    )
+    assert run(["train-performer", "--out", "net", *arguments, "--performer.head_width", "8"]) == 0
+    assert "left out" not in capfd.readouterr().out
+    lost = {"train": 0, "test": 0, "unknown": 0, "problems": []}
+    kept = json.loads(Path("net/run.json").read_text())
+    assert kept.pop("left_out") == lost
+    Path("net/run.json").write_text(json.dumps(kept))  # as earlier versions wrote it
+    assert run(["train-performer", "--out", "net", *arguments, "--performer.head_width", "8"]) == 0
 
 
 def test_what_was_left_out_is_nothing_by_default(tmp_path: Path) -> None:

@@ -357,6 +357,12 @@ def _print_errors(folder: Path) -> None:
         table.add_row(name.replace("_", " "), shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]), chance)
     print(f"best epoch: {found['best_epoch']} ({held})")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if "left_out" in found:  # folders of earlier versions have none
+        from partscope.data import told_left_out
+
+        lost = told_left_out(found["left_out"])
+        if lost:
+            print(f"note: {lost}")
 
 
 def _print_summary(folder: Path) -> None:

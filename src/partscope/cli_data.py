@@ -46,7 +46,7 @@ def show_data(job: Job, out: Path) -> int:
     lost, count = len(gone(found.problems)), f"{len(found.problems)} problem" + "s" * (len(found.problems) > 1)
     count += f" in {lost} row{'s' * (lost != 1)} or file{'s' * (lost != 1)}" if lost else ", which take nothing away"
     if job.data.on_problem == "skip":
-        print(f"{count}: `fit` leaves these rows and files out, and counts them in the diagnosis")
+        print(f"{count}: `fit` and `train-performer` leave these rows and files out, and count them")
         return 0
     print(f"{count}: `fit` refuses them; mend them, or set --data.on_problem skip to leave them out")
     return 1
