@@ -78,12 +78,13 @@ def test_every_problem_is_printed_and_the_policy_decides_the_exit_code(
     code = run(["data", *BIRDS, "--data.on_problem", policy, "--out", "sheets/birds.png"])
     text = capfd.readouterr().out
     assert PROBLEMS in text
-    assert code == (1 if policy == "refuse" else 0)
+    assert code == 1  # no training image is left, whatever the policy
     last = {
         "refuse": "`fit` refuses them; mend them, or set --data.on_problem skip to leave them out",
         "skip": "`fit` and `train-performer` leave these rows and files out, and count them",
     }
     assert text.splitlines()[-1] == f"4 problems in 4 rows or files: {last[policy]}"
+    assert "no training image of any category: `fit` refuses that; add images, or change data.test_share" in text
     assert cells(text)[0:2] == [["001.Wren", "0", "0"], ["002.Crow", "0", "1"]]
     assert (tmp_path / "sheets" / "birds.png").is_file()
 
@@ -221,3 +222,31 @@ def test_the_how_to_page_shows_what_is_printed(tmp_path: Path) -> None:
     printed = "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
     by_pillow = r" \(\d+ bytes not processed\)"
     assert re.sub(by_pillow, "", printed) == re.sub(by_pillow, "", shown.strip())
+
+
+def test_skipped_problems_are_none_where_images_stay(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.write_csv(tmp_path / "pets", trees.CSV_TABLE + "photos/0.png,cat,train,1,1,0,0,,,,\n")
+    arguments = ["data", "--data.kind", "csv", "--data.root", "pets"]
+    assert run(arguments) == 1
+    assert "1 problem in 1 row or file: `fit` refuses them" in capfd.readouterr().out
+    assert run([*arguments, "--data.on_problem", "skip"]) == 0
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert (
+        last == "1 problem in 1 row or file: `fit` and `train-performer` leave these rows and files out, and count them"
+    )
+
+
+def test_an_empty_split_is_told(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = "no {} image of any category: `fit` refuses that; add images, or change data.test_share"
+    trees.write_csv(tmp_path / "pets", trees.CSV_TABLE.replace(",test,", ",train,"))
+    arguments = ["data", "--data.kind", "csv", "--data.root", "pets"]
+    assert run([*arguments]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == said.format("test")
+    trees.write_negatives(tmp_path / "pets")  # negatives alone are no test
+    assert run([*arguments, "--data.root", ".", "--data.folder", "pets", "--data.negatives", "pets/nothing"]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == said.format("test")
+    (tmp_path / "pets" / "annotations.csv").write_text(trees.CSV_TABLE.splitlines()[0])
+    assert run(arguments) == 1
+    assert capfd.readouterr().out.splitlines()[-2:] == [said.format("training"), said.format("test")]
+    assert run(["fit", *arguments[1:], "--out", "r"]) == 1
+    assert "got: no object of any category in this split" in capfd.readouterr().err

@@ -23,7 +23,7 @@ def show_data(job: Job, out: Path) -> int:
         out: the picture, a PNG.
 
     Returns:
-        The exit code: 1 if there are problems that a fit would refuse.
+        The exit code: 1 if there are problems that a fit would refuse, or a split is empty.
 
     Raises:
         PartscopeError: the data set cannot be read at all, or a setting is wrong.
@@ -40,14 +40,18 @@ def show_data(job: Job, out: Path) -> int:
     print(f"contact sheet: {out}")
     for problem in found.problems:
         print(_printable(f"{problem.where}\n  got: {problem.what}\n  do:  {problem.todo}"))
+    for split in found.empty:
+        print(f"no {split} image of any category: `fit` refuses that; add images, or change data.test_share")
     if not found.problems:
+        if found.empty:
+            return 1
         print("no problem found")
         return 0
     lost, count = len(gone(found.problems)), f"{len(found.problems)} problem" + "s" * (len(found.problems) > 1)
     count += f" in {lost} row{'s' * (lost != 1)} or file{'s' * (lost != 1)}" if lost else ", which take nothing away"
     if job.data.on_problem == "skip":
         print(f"{count}: `fit` and `train-performer` leave these rows and files out, and count them")
-        return 0
+        return 1 if found.empty else 0
     print(f"{count}: `fit` refuses them; mend them, or set --data.on_problem skip to leave them out")
     return 1
 

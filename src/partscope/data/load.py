@@ -107,7 +107,7 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
         faults = f"; {len(gone(photos.left_out))} rows or files have a fault" if photos.left_out else ""
         raise DataError(
             f"listing the {split} images of {_place(settings)!r}",
-            f"none of {', '.join(photos.categories)} in this split{faults}",
+            f"{_nothing_of(photos.categories)} in this split{faults}",
             "add images, or change data.test_share or data.categories",
         )
     for others in negatives:
@@ -115,6 +115,15 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
             others, _ = yield from _looked_at(others, split)
         photos = JoinedPhotos(photos, others)
     return MirroredPhotos(photos) if settings.mirror and split == "train" else photos
+
+
+def _nothing_of(categories: tuple[str, ...]) -> str:
+    """How a message says that a split is empty.
+
+    >>> _nothing_of(("cat", "dog")), _nothing_of(())
+    ('none of cat, dog', 'no object of any category')
+    """
+    return f"none of {', '.join(categories)}" if categories else "no object of any category"
 
 
 def survey_photos(settings: DataSettings, input_size: int, split: Split) -> Generator[Progress, None, Survey]:

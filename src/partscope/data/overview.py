@@ -43,6 +43,8 @@ class Overview(NamedTuple):
     """None where images come from no file."""
     problems: tuple[Problem, ...]
     """Of both splits, each once."""
+    empty: tuple[str, ...]
+    """Those of the splits (`training`, `test`) without an image of any category, which no fit takes."""
 
 
 def overview(train: Survey, test: Survey) -> Overview:
@@ -57,6 +59,9 @@ def overview(train: Survey, test: Survey) -> Overview:
         landmarks,
         _sizes(train, test),
         tuple(dict.fromkeys((*train.photos.left_out, *test.photos.left_out))),
+        tuple(
+            name for name, tally in zip(("training", "test"), tallies, strict=True) if tally.total() == tally[NEGATIVE]
+        ),
     )
 
 
