@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from partscope.data import Overview, Progress, Survey, contact_sheet, gone, overview, survey_photos
+from partscope.data.crops import mirrored_order
 from partscope.errors import SettingsError
 from partscope.files import write_whole
-from partscope.performers.catalogue import catalogue_row
+from partscope.performers.catalogue import row_of
 from partscope.settings import Job
 
 
@@ -30,13 +31,16 @@ def show_data(job: Job, out: Path) -> int:
     """
     if out.suffix.lower() != ".png":
         raise SettingsError("writing the contact sheet", f"the name '{out}'", "give --out a name that ends in .png")
-    size = job.performer.input_size or catalogue_row(job.performer.name).input_size
+    performer, row = row_of(job.performer)
+    size = performer.input_size or row.input_size
     train = _watch(survey_photos(job.data, size, "train"), "looking at the training images")
     test = _watch(survey_photos(job.data, size, "test"), "looking at the test images")
     found = overview(train, test)
     _print_overview(found, job)
     sheet = contact_sheet(train, test, _title(job))
     write_whole(out, lambda temporary: sheet.save(temporary, format="PNG"))
+    for what, count in found.passed_over.items():
+        print(_printable(f"passed over: {what}: {count:,}"))
     print(f"contact sheet: {out}")
     for problem in found.problems:
         print(_printable(f"{problem.where}\n  got: {problem.what}\n  do:  {problem.todo}"))
@@ -109,4 +113,14 @@ def _print_overview(found: Overview, job: Job) -> None:
         sides = (f"{low} to {high} (median {middle})" for low, middle, high in found.sizes[1:])
         print(f"image files, px: width {next(sides)}, height {next(sides)}")
     if job.data.mirror:
-        print("each training image will be shown a second time, mirrored")
+        print(f"each training image will be shown a second time, mirrored; {_printable(_swaps(found))}")
+
+
+def _swaps(found: Overview) -> str:
+    """Which landmarks mirroring exchanges, and which it takes away."""
+    names = tuple(row.name for row in found.landmarks)
+    order = mirrored_order(names)
+    pairs = [f"{names[i]} / {names[k]}" for i, k in enumerate(order) if k is not None and i < k]
+    alone = [name for name, k in zip(names, order, strict=True) if k is None]
+    said = f"landmarks that change places: {', '.join(pairs) or 'none'}"
+    return said + (f"; absent there, as their twin is not carried: {', '.join(alone)}" if alone else "")

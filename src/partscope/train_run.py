@@ -151,7 +151,7 @@ def _open(job: TrainJob, photos: tuple[PhotoSet, PhotoSet] | None) -> Generator[
             data = replace(data, mirror=False)
         photos = (yield from _opened(data, size, "train")), (yield from _opened(data, size, "test"))
     category, tested = (torch.tensor([p.category_of(i) for i in range(len(p))]) for p in photos)
-    answers = answers_of(job.train.labels, job.train.loss, photos[0].categories, category)
+    answers = answers_of(job.train.labels, job.train.loss, photos[0].categories, category, tested)
     return _Images(*photos, category, tested, answers)
 
 

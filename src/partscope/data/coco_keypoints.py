@@ -65,11 +65,13 @@ def _read(root: Path, settings: DataSettings, split: Split) -> Listing:
     for problem, row in objects.broken:
         faults.note(problem, _value(row, "image_id"))
     shared = Counter(as_id(row["image_id"]) for row in objects.by_id.values())
+    crowds = 0
     shelf = Shelf(root / "images", f"listing the images of {str(root)!r}")
     photos: list[Photo] = []
     for key, row in objects.by_id.items():
         source, image, category = f"{FILE}, annotation {key}", as_id(row["image_id"]), as_id(row["category_id"])
         if category in names and (names[category] not in kept or row.get("iscrowd")):
+            crowds += names[category] in kept
             continue
         problems = [Problem(source, *said) for said in _dangling(row, image, category, pictures, names)]
         if not problems and image is not None and category is not None:
@@ -92,7 +94,17 @@ def _read(root: Path, settings: DataSettings, split: Split) -> Listing:
         for problem in problems:
             faults.note(problem, image)
     single = settings.single_category
-    return Listing(photos, (single,) if single else kept, landmark_names, faults.problems(pictures.split))
+    bare = len(pictures.names.keys() - shared.keys())
+    passed_over = {"crowds (iscrowd)": crowds, "images without an object": bare}
+    can_have = {name: tuple(p for n, points in categories.values() if n == name for p in points) for name in kept}
+    return Listing(
+        photos,
+        (single,) if single else kept,
+        landmark_names,
+        faults.problems(pictures.split),
+        {what: count for what, count in passed_over.items() if count},
+        can_have,
+    )
 
 
 def _value(row: Any, key: str) -> Id | None:

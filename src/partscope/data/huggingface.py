@@ -43,7 +43,7 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
     Raises:
         DataError: `datasets` is not installed, nothing can be loaded, or a column is not there.
     """
-    splits = _loaded(root)
+    splits, others = _loaded(root)
     doing = f"reading the columns of {str(root)!r}"
     problems: list[Problem] = []
     photos: list[Photo] = []
@@ -89,11 +89,12 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
                     continue
                 if side == split:
                     photos.append(photo)
-    return Listing(photos, (single,) if single else kept, points, tuple(problems))
+    passed_over = {f"rows of the split {name!r}": count for name, count in others.items()}
+    return Listing(photos, (single,) if single else kept, points, tuple(problems), passed_over)
 
 
-def _loaded(root: Path) -> dict[str, Any]:
-    """The data of each split, images undecoded: `train` and `test`, or a single one."""
+def _loaded(root: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """The data of each split, images undecoded: `train` and `test`, or a single one; and the rows of the others."""
     doing = f"loading the data set {str(root)!r}"
     try:
         import datasets
@@ -109,13 +110,14 @@ def _loaded(root: Path) -> dict[str, Any]:
             "needs no code of its own",
         ) from error
     if not isinstance(found, Mapping):
-        return {"all": found}
+        return {"all": found}, {}
     if len(found) == 1:
-        return dict(found)
+        return dict(found), {}
     test = next((name for name in _TEST_SPLITS if name in found), None)
     if "train" not in found or test is None:
         raise DataError(doing, f"the splits {', '.join(found)}", "give it a split 'train' and a split 'test'")
-    return {"train": found["train"], test: found[test]}
+    taken = {"train": found["train"], test: found[test]}
+    return taken, {str(name): len(data) for name, data in found.items() if name not in taken}
 
 
 def _opened(datasets: Any, root: Path) -> Any:

@@ -1,6 +1,6 @@
 """From the settings to the images of one split."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -55,6 +55,8 @@ class Survey(NamedTuple):
     """The images without a fault, unmirrored; what is wrong with the others is in its `left_out`."""
     present: Bool[Tensor, "n k"]
     """Which landmarks are on each image."""
+    passed_over: Mapping[str, int] = {}
+    """What lies in the data set and is not taken though it has no fault; of both splits, with its number."""
 
 
 def load_photos(settings: DataSettings, input_size: int, split: Split) -> PhotoSet:
@@ -102,7 +104,7 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
             f"listing the {split} images of {_place(settings)!r}",
         )
     else:
-        photos, _ = yield from _looked_at(photos, split)
+        photos, *_ = yield from _looked_at(photos, split)
     if not len(photos):
         faults = f"; {len(gone(photos.left_out))} rows or files have a fault" if photos.left_out else ""
         raise DataError(
@@ -112,7 +114,7 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
         )
     for others in negatives:
         if settings.on_problem == "skip":
-            others, _ = yield from _looked_at(others, split)
+            others, *_ = yield from _looked_at(others, split)
         photos = JoinedPhotos(photos, others)
     return MirroredPhotos(photos) if settings.mirror and split == "train" else photos
 
@@ -140,12 +142,12 @@ def survey_photos(settings: DataSettings, input_size: int, split: Split) -> Gene
         DataError: the data set cannot be read at all, or a category or landmark is unknown.
     """
     photos, *negatives = _parts(settings, input_size, split)
-    photos, present = yield from _looked_at(photos, split)
+    photos, present, passed_over = yield from _looked_at(photos, split)
     for others in negatives:
-        others, _ = yield from _looked_at(others, split)
+        others, *_ = yield from _looked_at(others, split)
         photos = JoinedPhotos(photos, others)
         present = torch.cat([present, torch.zeros(len(others), present.shape[1], dtype=torch.bool)])
-    return Survey(photos, present)
+    return Survey(photos, present, passed_over)
 
 
 def _looked_at(photos: PhotoSet, split: Split) -> Generator[Progress, None, Survey]:
@@ -157,8 +159,9 @@ def _looked_at(photos: PhotoSet, split: Split) -> Generator[Progress, None, Surv
             found: Checked = end.value
             break
     good = [i for i in range(len(photos)) if i not in found.problems]
-    kept = photos.without(found.problems) if isinstance(photos, FilePhotos) else photos
-    return Survey(kept, found.present[good])
+    if not isinstance(photos, FilePhotos):
+        return Survey(photos, found.present[good])
+    return Survey(photos.without(found.problems), found.present[good], photos.passed_over)
 
 
 def _parts(settings: DataSettings, input_size: int, split: Split) -> list[PhotoSet]:

@@ -3,6 +3,7 @@
 import contextlib
 import statistics
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from partscope.data.load import Survey
@@ -45,6 +46,8 @@ class Overview(NamedTuple):
     """Of both splits, each once."""
     empty: tuple[str, ...]
     """Those of the splits (`training`, `test`) without an image of any category, which no fit takes."""
+    passed_over: Mapping[str, int]
+    """What lies in the data set and is not taken though it has no fault, with its number."""
 
 
 def overview(train: Survey, test: Survey) -> Overview:
@@ -62,6 +65,7 @@ def overview(train: Survey, test: Survey) -> Overview:
         tuple(
             name for name, tally in zip(("training", "test"), tallies, strict=True) if tally.total() == tally[NEGATIVE]
         ),
+        train.passed_over,
     )
 
 

@@ -271,7 +271,7 @@ def _warnings(content: dict[str, Any]) -> list[str]:
         )
     own = content["fidelity"].get("performer", {}).get("error", {}).get("value")
     named = len(content["categories"]) + int(content["counts"]["test_negatives"] > 0)
-    if own is not None and own >= 1 - 1 / named:
+    if own is not None and own >= max(0.5, 1 - 1 / named):  # of one category, half may be wrong by chance too
         said.append(
             f"The performer's own error is {_percent(own)}, no better than guessing: its scores may stand in another "
             "order than the categories. Errors and contributions then mean nothing."

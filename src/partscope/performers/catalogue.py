@@ -186,10 +186,17 @@ def row_of(settings: PerformerSettings) -> tuple[PerformerSettings, Row]:
         The settings with the network's name and its file of weights, and the row with its normalisation.
 
     Raises:
-        PerformerError: no such network, or a folder that holds no trained performer.
+        PerformerError: no such network, no such weights, or a folder that holds no trained performer.
     """
     settings, trained = opened(settings)
-    row = catalogue_row(settings.name, _member(settings.weights))
+    member, weights = _member(settings.weights), settings.weights
+    row = catalogue_row(settings.name, member)
+    if weights is not None and not member and not Path(weights).expanduser().exists():
+        raise PerformerError(
+            f"reading the weights '{weights}'",
+            "no such file",
+            "set performer.weights to a file of weights, a folder of `train-performer`, or torchvision's name of some",
+        )
     return settings, row if trained is None else replace(row, mean=trained.mean, std=trained.std)
 
 
