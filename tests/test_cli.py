@@ -416,3 +416,13 @@ def test_a_trained_network_is_told_tested_and_explained(
     data = ("--data.train_images", "48", "--data.test_images", "24", "--data.categories", "[fox, fish]")
     assert run(["fit", "--performer.weights", str(trained), "--out", "r", *SMALL, *data, "--fit.epochs", "1"]) == 0
     assert "error of the performer" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["taps"], ["taps", "creatures_net"]])
+def test_it_ends_quietly_where_nobody_reads_on(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "partscope", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1

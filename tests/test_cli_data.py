@@ -13,6 +13,7 @@ from PIL import Image
 
 from data import trees
 from partscope.cli import run
+from partscope.performers.trained import WEIGHTS, Trained, file_digest, write_trained
 
 BIRDS = ("--data.kind", "cub200", "--data.root", ".", "--data.folder", "birds")
 TINY_FIT = (
@@ -103,6 +104,8 @@ def test_creatures_are_shown(capfd: pytest.CaptureFixture[str]) -> None:
         (["--data.kind", "coco"], "no data.root for data.kind 'coco'", "set data.root to a folder"),
         (["--data.kind", "csv", "--data.root", "."], "FileNotFoundError", "set data.root and data.folder"),
         (["--performer.name", "vgg61"], "no such network; nearest: vgg16", "set performer.name"),
+        (["--train.epoch", "3"], "--train.epoch", "did you mean --train.epochs?"),
+        (["--performer.weights", "nosuch.pth"], "got: no such file", "torchvision's name of some"),
         (["--data.kinds", "csv"], "--data.kinds", "did you mean --data.kind?"),
         (["none.yaml"], "there is no file 'none.yaml'", "give a YAML file"),
     ],
@@ -119,6 +122,55 @@ def test_a_config_of_a_fit_is_taken(capfd: pytest.CaptureFixture[str], tmp_path:
     (tmp_path / "job.yaml").write_text("data: {kind: csv, root: pets}\nfit: {epochs: 3}\n")
     assert run(["data", "job.yaml", "--data.categories", "[dog]"]) == 0
     assert cells(capfd.readouterr().out)[0] == ["dog", "2", "1"]
+
+
+def test_a_config_of_a_training_is_taken(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.write_csv(tmp_path / "pets")
+    text = "data: {kind: csv, root: pets}\nperformer: {head_width: 8}\ntrain: {epochs: 3, labels: single}\n"
+    (tmp_path / "pets.yaml").write_text(text)
+    assert run(["data", "pets.yaml"]) == 0
+    assert cells(capfd.readouterr().out)[0] == ["cat", "1", "1"]
+
+
+def test_images_are_as_large_as_a_trained_performer_takes_them(tmp_path: Path) -> None:
+    net = tmp_path / "net"
+    net.mkdir()
+    (net / WEIGHTS).write_bytes(b"not read")
+    digest = file_digest(net / WEIGHTS)
+    write_trained(net, Trained("creatures_net", 2, (8, 2), ("fox", "fish"), 32, (0.5,) * 3, (0.5,) * 3, digest))
+
+    def sheet(*arguments: str) -> bytes:
+        assert run(["data", "--data.train_images", "4", "--data.test_images", "4", *arguments]) == 0
+        return Path("contact-sheet.png").read_bytes()
+
+    found = sheet("--performer.weights", "net")
+    assert found == sheet("--performer.input_size", "32") != sheet()
+
+
+def test_what_is_passed_over_is_counted(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.write_split_classes(tmp_path / "pets")
+    trees.write_classes(tmp_path / "pets" / "val", count=2, seed=2000)
+    assert run(["data", "--data.kind", "folder", "--data.root", "pets"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        "passed over: images in the folder 'val', beside train and test: 4",
+        "contact sheet: contact-sheet.png",
+        "no problem found",
+    ]
+
+
+def test_landmarks_that_mirroring_swaps_are_told(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    told = "each training image will be shown a second time, mirrored; landmarks that change places: "
+    trees.write_csv(tmp_path / "pets", trees.CSV_TABLE.replace("beak", "L_eye").replace("tail", "R_eye"))
+    arguments = ["data", "--data.kind", "csv", "--data.root", "pets", "--data.mirror", "true"]
+    assert run(arguments) == 0
+    assert f"{told}L_eye / R_eye\n" in capfd.readouterr().out
+    assert run([*arguments, "--data.landmarks", "[L_eye]"]) == 0
+    alone = "none; absent there, as their twin is not carried: L_eye\n"
+    assert told + alone in capfd.readouterr().out
+    trees.write_csv(tmp_path / "pets")
+    assert run(arguments) == 0
+    assert f"{told}none\n" in capfd.readouterr().out
 
 
 def test_names_that_no_terminal_shows_are_printed_all_the_same(tmp_path: Path) -> None:

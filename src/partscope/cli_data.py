@@ -39,8 +39,8 @@ def show_data(job: Job, out: Path) -> int:
     _print_overview(found, job)
     sheet = contact_sheet(train, test, _title(job))
     write_whole(out, lambda temporary: sheet.save(temporary, format="PNG"))
-    for what, count in found.passed_over.items():
-        print(_printable(f"passed over: {what}: {count:,}"))
+    for what, number in found.passed_over.items():
+        print(_printable(f"passed over: {what}: {number:,}"))
     print(f"contact sheet: {out}")
     for problem in found.problems:
         print(_printable(f"{problem.where}\n  got: {problem.what}\n  do:  {problem.todo}"))

@@ -369,6 +369,12 @@ def test_one_category_needs_negatives_and_single_one_category(tmp_path: Path) ->
         "no image that is not of 'fox'",
         "set --data.negatives FOLDER, or use several categories with --train.labels multi",
     )
+    both = load_photos(replace(DATA, categories=("fox",)), 96, "test")
+    assert refused(lambda: go(tmp_path / "d", changed(labels="single"), (both, OneKind(fox)))) == (
+        "testing a classifier of one category",
+        "no test image that is not of 'fox'",
+        "put more images into data.negatives, whose second half tests, or take several categories",
+    )
     assert refused(lambda: go(tmp_path / "b", changed(labels="single"))) == (
         "training one category against negatives",
         "2 categories: fox, fish",

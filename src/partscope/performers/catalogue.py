@@ -191,7 +191,7 @@ def row_of(settings: PerformerSettings) -> tuple[PerformerSettings, Row]:
     settings, trained = opened(settings)
     member, weights = _member(settings.weights), settings.weights
     row = catalogue_row(settings.name, member)
-    if weights is not None and not member and not Path(weights).expanduser().exists():
+    if weights is not None and not (member and row.download) and not Path(weights).expanduser().exists():
         raise PerformerError(
             f"reading the weights '{weights}'",
             "no such file",
