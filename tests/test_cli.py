@@ -421,7 +421,8 @@ def test_a_trained_network_is_told_tested_and_explained(
 @pytest.mark.parametrize("arguments", [["--help"], ["taps"], ["taps", "creatures_net"]])
 def test_it_ends_quietly_where_nobody_reads_on(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "partscope", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
