@@ -429,3 +429,14 @@ def test_a_trained_network_is_told_tested_and_explained(
     data = ("--data.train_images", "48", "--data.test_images", "24", "--data.categories", "[fox, fish]")
     assert run(["fit", "--performer.weights", str(trained), "--out", "r", *SMALL, *data, "--fit.epochs", "1"]) == 0
     assert "error of the performer" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["taps"], ["taps", "creatures_net"]])
+def test_it_ends_quietly_where_nobody_reads_on(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "partscope", *arguments]
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1

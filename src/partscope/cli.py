@@ -23,7 +23,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
 
 from partscope.errors import PartscopeError, SettingsError
 from partscope.settings import Job, resolve
-from partscope.train_settings import TrainJob, resolve_training
+from partscope.train_settings import TrainJob, TrainSettings, resolve_training
 
 if TYPE_CHECKING:
     from partscope.run import Event
@@ -194,8 +194,9 @@ def _need_file(name: str) -> None:
 
 
 def _data(arguments: list[str]) -> int:
-    parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of `fit`.")
+    parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of all jobs.")
     parser.add_argument("--out", type=str, default="contact-sheet.png", help="picture of the images to write")
+    parser.add_class_arguments(TrainSettings, "train")
     made, out = _parsed_job(parser, Job, arguments)
     from partscope.cli_data import show_data
 
@@ -362,6 +363,12 @@ def _print_errors(folder: Path) -> None:
         table.add_row(name.replace("_", " "), shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]), chance)
     print(f"best epoch: {found['best_epoch']} ({held})")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if "left_out" in found:  # folders of earlier versions have none
+        from partscope.data import told_left_out
+
+        lost = told_left_out(found["left_out"])
+        if lost:
+            print(f"note: {lost}")
 
 
 def _print_summary(folder: Path) -> None:

@@ -186,10 +186,18 @@ def row_of(settings: PerformerSettings) -> tuple[PerformerSettings, Row]:
         The settings with the network's name and its file of weights, and the row with its normalisation.
 
     Raises:
-        PerformerError: no such network, or a folder that holds no trained performer.
+        PerformerError: no such network, no such weights, or a folder that holds no trained performer.
     """
     settings, trained = opened(settings)
-    return settings, _row(settings, trained)
+    member, weights = _member(settings.weights), settings.weights
+    row = _row(settings, trained)
+    if weights is not None and not (member and row.download) and not Path(weights).expanduser().exists():
+        raise PerformerError(
+            f"reading the weights '{weights}'",
+            "no such file",
+            "set performer.weights to a file of weights, a folder of `train-performer`, or torchvision's name of some",
+        )
+    return settings, row
 
 
 def _row(settings: PerformerSettings, trained: Trained | None) -> Row:
