@@ -209,7 +209,7 @@ def write_cut(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "got", "todo"),
     [
-        (lambda path: None, "no such file", "set performer.weights to a file of weights, a folder of"),
+        (lambda path: None, "no such file", "set performer.weights to a .mat file of MatConvNet"),
         (write_hdf5, "version 7.3 (HDF5)", "save it again in MATLAB with save(file, '-struct', 'net', '-v7')"),
         (lambda path: path.write_bytes(b"x" * 300), "a damaged file (", "copy or download the file again"),
         (lambda path: path.write_bytes(b""), "a damaged file (", "copy or download the file again"),

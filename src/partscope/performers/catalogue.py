@@ -189,19 +189,18 @@ def row_of(settings: PerformerSettings) -> tuple[PerformerSettings, Row]:
         PerformerError: no such network, no such weights, or a folder that holds no trained performer.
     """
     settings, trained = opened(settings)
+    return settings, _row(settings, trained)
+
+
+def _row(settings: PerformerSettings, trained: Trained | None) -> Row:
     member, weights = _member(settings.weights), settings.weights
-    row = _row(settings, trained)
+    row = catalogue_row(settings.name, member)
     if weights is not None and not (member and row.download) and not Path(weights).expanduser().exists():
         raise PerformerError(
             f"reading the weights '{weights}'",
             "no such file",
             "set performer.weights to a file of weights, a folder of `train-performer`, or torchvision's name of some",
         )
-    return settings, row
-
-
-def _row(settings: PerformerSettings, trained: Trained | None) -> Row:
-    row = catalogue_row(settings.name, _member(settings.weights))
     return row if trained is None else replace(row, mean=trained.mean, std=trained.std)
 
 
