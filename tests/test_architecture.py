@@ -7,18 +7,19 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "partscope"
 LAYERS = {
-    "errors": 0, "version": 0, "files": 1, "settings": 1, "maths": 1, "performers": 2, "data": 2, "nets": 3,
-    "training": 4, "diagnosis": 5, "report": 5, "folder": 5, "run": 6, "cli_data": 6,
-    "train_settings": 1.5, "train_run": 6, "cli": 7, "__main__": 8, "__init__": 9,
+    "errors": 0, "version": 0, "files": 1, "matlab5": 1, "settings": 1, "train_settings": 1.5, "maths": 1,
+    "performers": 2, "data": 2, "nets": 3, "training": 4, "diagnosis": 5, "report": 5, "folder": 5,
+    "run": 6, "train_run": 6, "cli_data": 6, "cli": 7, "__main__": 8, "__init__": 9,
 }  # fmt: skip
 LIBRARIES = {
     "errors": set(),
     "version": set(),
     "files": set(),
+    "matlab5": {"numpy"},
     "settings": set(),
     "train_settings": set(),
     "maths": {"torch", "jaxtyping"},
-    "performers": {"torch", "torchvision", "PIL", "numpy", "scipy", "safetensors", "jaxtyping", "timm"},
+    "performers": {"torch", "torchvision", "PIL", "numpy", "safetensors", "jaxtyping", "timm"},
     "data": {"torch", "torchvision", "PIL", "numpy", "h5py", "datasets", "jaxtyping"},
     "nets": {"torch", "jaxtyping"},
     "training": {"torch", "safetensors", "jaxtyping"},

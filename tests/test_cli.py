@@ -295,6 +295,19 @@ def test_taps_lists_the_layers(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["taps", "creatures_net"]) == 0
     text = capfd.readouterr().out
     assert "output shape" in text and "fc7" in text and "yes" in text and "no: " in text
+    chosen = [[part.strip() for part in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
+    assert [(row[0], row[-1]) for row in chosen if row[-1]] == [
+        ("relu4", "tap"),
+        *((name, "top unit") for name in ("conv5", "relu5", "pool5")),
+        ("fc6", "target"),
+        ("fc7", "target"),
+    ]
+    assert "nothing is tapped by default" not in text
+    assert run(["taps", "torchvision:vit_b_16"]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == (
+        "nothing is tapped by default: no layer on the way to the scores that returns maps (N, D, H, W), as in a "
+        "transformer; the chain is: heads.head; what goes into 'heads.head' is no module's output"
+    )
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
@@ -416,3 +429,14 @@ def test_a_trained_network_is_told_tested_and_explained(
     data = ("--data.train_images", "48", "--data.test_images", "24", "--data.categories", "[fox, fish]")
     assert run(["fit", "--performer.weights", str(trained), "--out", "r", *SMALL, *data, "--fit.epochs", "1"]) == 0
     assert "error of the performer" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["taps"], ["taps", "creatures_net"]])
+def test_it_ends_quietly_where_nobody_reads_on(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "partscope", *arguments]
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1

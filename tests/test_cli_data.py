@@ -13,6 +13,7 @@ from PIL import Image
 
 from data import trees
 from partscope.cli import run
+from partscope.performers.trained import WEIGHTS, Trained, file_digest, write_trained
 
 BIRDS = ("--data.kind", "cub200", "--data.root", ".", "--data.folder", "birds")
 TINY_FIT = (
@@ -78,12 +79,13 @@ def test_every_problem_is_printed_and_the_policy_decides_the_exit_code(
     code = run(["data", *BIRDS, "--data.on_problem", policy, "--out", "sheets/birds.png"])
     text = capfd.readouterr().out
     assert PROBLEMS in text
-    assert code == (1 if policy == "refuse" else 0)
+    assert code == 1  # no training image is left, whatever the policy
     last = {
         "refuse": "`fit` refuses them; mend them, or set --data.on_problem skip to leave them out",
-        "skip": "`fit` leaves these rows and files out, and counts them in the diagnosis",
+        "skip": "`fit` and `train-performer` leave these rows and files out, and count them",
     }
-    assert text.splitlines()[-1] == f"4 problems: {last[policy]}"
+    assert text.splitlines()[-1] == f"4 problems in 4 rows or files: {last[policy]}"
+    assert "no training image of any category: `fit` refuses that; add images, or change data.test_share" in text
     assert cells(text)[0:2] == [["001.Wren", "0", "0"], ["002.Crow", "0", "1"]]
     assert (tmp_path / "sheets" / "birds.png").is_file()
 
@@ -102,6 +104,8 @@ def test_creatures_are_shown(capfd: pytest.CaptureFixture[str]) -> None:
         (["--data.kind", "coco"], "no data.root for data.kind 'coco'", "set data.root to a folder"),
         (["--data.kind", "csv", "--data.root", "."], "FileNotFoundError", "set data.root and data.folder"),
         (["--performer.name", "vgg61"], "no such network; nearest: vgg16", "set performer.name"),
+        (["--train.epoch", "3"], "--train.epoch", "did you mean --train.epochs?"),
+        (["--performer.weights", "nosuch.pth"], "got: no such file", "torchvision's name of some"),
         (["--data.kinds", "csv"], "--data.kinds", "did you mean --data.kind?"),
         (["none.yaml"], "there is no file 'none.yaml'", "give a YAML file"),
     ],
@@ -118,6 +122,55 @@ def test_a_config_of_a_fit_is_taken(capfd: pytest.CaptureFixture[str], tmp_path:
     (tmp_path / "job.yaml").write_text("data: {kind: csv, root: pets}\nfit: {epochs: 3}\n")
     assert run(["data", "job.yaml", "--data.categories", "[dog]"]) == 0
     assert cells(capfd.readouterr().out)[0] == ["dog", "2", "1"]
+
+
+def test_a_config_of_a_training_is_taken(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.write_csv(tmp_path / "pets")
+    text = "data: {kind: csv, root: pets}\nperformer: {head_width: 8}\ntrain: {epochs: 3, labels: single}\n"
+    (tmp_path / "pets.yaml").write_text(text)
+    assert run(["data", "pets.yaml"]) == 0
+    assert cells(capfd.readouterr().out)[0] == ["cat", "1", "1"]
+
+
+def test_images_are_as_large_as_a_trained_performer_takes_them(tmp_path: Path) -> None:
+    net = tmp_path / "net"
+    net.mkdir()
+    (net / WEIGHTS).write_bytes(b"not read")
+    digest = file_digest(net / WEIGHTS)
+    write_trained(net, Trained("creatures_net", 2, (8, 2), ("fox", "fish"), 32, (0.5,) * 3, (0.5,) * 3, digest))
+
+    def sheet(*arguments: str) -> bytes:
+        assert run(["data", "--data.train_images", "4", "--data.test_images", "4", *arguments]) == 0
+        return Path("contact-sheet.png").read_bytes()
+
+    found = sheet("--performer.weights", "net")
+    assert found == sheet("--performer.input_size", "32") != sheet()
+
+
+def test_what_is_passed_over_is_counted(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.write_split_classes(tmp_path / "pets")
+    trees.write_classes(tmp_path / "pets" / "val", count=2, seed=2000)
+    assert run(["data", "--data.kind", "folder", "--data.root", "pets"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        "passed over: images in the folder 'val', beside train and test: 4",
+        "contact sheet: contact-sheet.png",
+        "no problem found",
+    ]
+
+
+def test_landmarks_that_mirroring_swaps_are_told(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    told = "each training image will be shown a second time, mirrored; landmarks that change places: "
+    trees.write_csv(tmp_path / "pets", trees.CSV_TABLE.replace("beak", "L_eye").replace("tail", "R_eye"))
+    arguments = ["data", "--data.kind", "csv", "--data.root", "pets", "--data.mirror", "true"]
+    assert run(arguments) == 0
+    assert f"{told}L_eye / R_eye\n" in capfd.readouterr().out
+    assert run([*arguments, "--data.landmarks", "[L_eye]"]) == 0
+    alone = "none; absent there, as their twin is not carried: L_eye\n"
+    assert told + alone in capfd.readouterr().out
+    trees.write_csv(tmp_path / "pets")
+    assert run(arguments) == 0
+    assert f"{told}none\n" in capfd.readouterr().out
 
 
 def test_names_that_no_terminal_shows_are_printed_all_the_same(tmp_path: Path) -> None:
@@ -164,6 +217,44 @@ def test_a_fit_that_skips_counts_what_it_left_out(capfd: pytest.CaptureFixture[s
     assert json.loads(Path("r/diagnosis.json").read_text())["counts"] == found["counts"]
 
 
+def test_a_training_that_skips_counts_what_it_left_out(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    photographs(tmp_path / "pets")
+    (tmp_path / "pets" / "dog" / "11.png").write_bytes(b"")
+    arguments = (
+        *("--data.kind", "folder", "--data.root", "pets", "--data.test_share", "0.4", "--data.on_problem", "skip"),
+        *("--train.epochs", "1", "--train.device", "cpu", "--performer.head_width", "8"),
+    )
+    assert run(["train-performer", "--out", "net", *arguments]) == 0
+    text, told = capfd.readouterr()
+    assert "looking at the train images ..." in told and "looking at the test images ..." in told
+    lost = json.loads(Path("net/run.json").read_text())["left_out"]
+    assert lost["train"] + lost["test"] == 4 and lost["unknown"] == 0 and len(lost["problems"]) == 4
+    sentence = f"note: Damaged rows or files were left out: {lost['train']} of the training, {lost['test']} of the test"
+    assert sentence in text
+    assert run(["train-performer", "--out", "net", *arguments]) == 0
+    assert sentence in capfd.readouterr().out
+
+
+def test_a_training_without_damage_says_nothing_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = (
+        "--data.train_images",
+        "40",
+        "--data.test_images",
+        "16",
+        "--train.epochs",
+        "1",
+        "--train.device",
+        "cpu",
+    )
+    assert run(["train-performer", "--out", "net", *arguments, "--performer.head_width", "8"]) == 0
+    assert "left out" not in capfd.readouterr().out
+    lost = {"train": 0, "test": 0, "unknown": 0, "problems": []}
+    kept = json.loads(Path("net/run.json").read_text())
+    assert kept.pop("left_out") == lost
+    Path("net/run.json").write_text(json.dumps(kept))  # as earlier versions wrote it
+    assert run(["train-performer", "--out", "net", *arguments, "--performer.head_width", "8"]) == 0
+
+
 def test_what_was_left_out_is_nothing_by_default(tmp_path: Path) -> None:
     arguments = ["--data.train_images", "24", "--data.test_images", "12", *TINY_FIT]
     assert run(["fit", "--out", "r", *arguments]) == 0
@@ -183,3 +274,31 @@ def test_the_how_to_page_shows_what_is_printed(tmp_path: Path) -> None:
     printed = "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
     by_pillow = r" \(\d+ bytes not processed\)"
     assert re.sub(by_pillow, "", printed) == re.sub(by_pillow, "", shown.strip())
+
+
+def test_skipped_problems_are_none_where_images_stay(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.write_csv(tmp_path / "pets", trees.CSV_TABLE + "photos/0.png,cat,train,1,1,0,0,,,,\n")
+    arguments = ["data", "--data.kind", "csv", "--data.root", "pets"]
+    assert run(arguments) == 1
+    assert "1 problem in 1 row or file: `fit` refuses them" in capfd.readouterr().out
+    assert run([*arguments, "--data.on_problem", "skip"]) == 0
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert (
+        last == "1 problem in 1 row or file: `fit` and `train-performer` leave these rows and files out, and count them"
+    )
+
+
+def test_an_empty_split_is_told(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = "no {} image of any category: `fit` refuses that; add images, or change data.test_share"
+    trees.write_csv(tmp_path / "pets", trees.CSV_TABLE.replace(",test,", ",train,"))
+    arguments = ["data", "--data.kind", "csv", "--data.root", "pets"]
+    assert run([*arguments]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == said.format("test")
+    trees.write_negatives(tmp_path / "pets")  # negatives alone are no test
+    assert run([*arguments, "--data.root", ".", "--data.folder", "pets", "--data.negatives", "pets/nothing"]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == said.format("test")
+    (tmp_path / "pets" / "annotations.csv").write_text(trees.CSV_TABLE.splitlines()[0])
+    assert run(arguments) == 1
+    assert capfd.readouterr().out.splitlines()[-2:] == [said.format("training"), said.format("test")]
+    assert run(["fit", *arguments[1:], "--out", "r"]) == 1
+    assert "got: no object of any category in this split" in capfd.readouterr().err

@@ -23,7 +23,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
 
 from partscope.errors import PartscopeError, SettingsError
 from partscope.settings import Job, demo_job, resolve
-from partscope.train_settings import TrainJob, resolve_training
+from partscope.train_settings import TrainJob, TrainSettings, resolve_training
 
 if TYPE_CHECKING:
     from partscope.run import Event
@@ -194,8 +194,9 @@ def _need_file(name: str) -> None:
 
 
 def _data(arguments: list[str]) -> int:
-    parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of `fit`.")
+    parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of all jobs.")
     parser.add_argument("--out", type=str, default="contact-sheet.png", help="picture of the images to write")
+    parser.add_class_arguments(TrainSettings, "train")
     made, out = _parsed_job(parser, Job, arguments)
     from partscope.cli_data import show_data
 
@@ -244,23 +245,28 @@ def _report(arguments: list[str]) -> None:
     print(f"report: {write_report(folder)}")
 
 
-def _taps(arguments: list[str]) -> None:
+def _taps(arguments: list[str]) -> int:
     parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
     parser.add_argument("name", nargs="?", default=None, help="a catalogue name, torchvision:NAME or timm:NAME")
     name = _parse(parser, arguments).name
     from rich.console import Console
     from rich.table import Table
 
-    from partscope.performers import CATALOGUE, list_taps
+    from partscope.performers import CATALOGUE, tap_table
 
     if name is None:
         print("\n".join(CATALOGUE))
-        return
-    table = Table("layer", "kind", "output shape", "can be tapped", title=f"{name}: layers on the way to the scores")
-    for row in list_taps(name):
+        return 0
+    title = f"{name}: layers on the way to the scores"
+    table = Table("layer", "kind", "output shape", "can be tapped", "by default", title=title)
+    found = tap_table(name)
+    for row in found.rows:
         shape = " x ".join(str(s) for s in row.shape)
-        table.add_row(row.name, row.kind, shape, "yes" if row.tappable else f"no: {row.why}")
+        table.add_row(row.name, row.kind, shape, "yes" if row.tappable else f"no: {row.why}", row.role)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
+    if found.why_no_default:
+        print(f"nothing is tapped by default: {found.why_no_default}")
+    return 0 if any(row.tappable for row in found.rows) else 1
 
 
 @contextmanager
@@ -357,6 +363,12 @@ def _print_errors(folder: Path) -> None:
         table.add_row(name.replace("_", " "), shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]), chance)
     print(f"best epoch: {found['best_epoch']} ({held})")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if "left_out" in found:  # folders of earlier versions have none
+        from partscope.data import told_left_out
+
+        lost = told_left_out(found["left_out"])
+        if lost:
+            print(f"note: {lost}")
 
 
 def _print_summary(folder: Path) -> None:

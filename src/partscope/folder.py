@@ -29,10 +29,17 @@ def read_job(folder: Path) -> Job:
     """The settings of a run folder.
 
     Raises:
-        RunError: it has none, or they cannot be read.
+        RunError: it has none, they cannot be read, or they are of another kind of run.
         SettingsError: one of them is unknown, of the wrong type or out of its range.
     """
-    return resolve(job_from_dict(read_settings(folder, "fit")))
+    content = read_settings(folder, "fit")
+    if isinstance(content, dict) and "train" in content and "explainer" not in content:
+        raise RunError(
+            f"opening the run '{folder}'",
+            "a performer trained by `partscope train-performer`",
+            f"give another --out for the run, and this folder as --performer.weights {folder}",
+        )
+    return resolve(job_from_dict(content))
 
 
 def read_settings(folder: Path, command: str) -> Any:

@@ -40,6 +40,7 @@ from partscope.training import (
     Learner,
     StepRecord,
     build_explainer,
+    check_score_names,
     compute_features,
     given_labels,
     match_classes,
@@ -105,6 +106,14 @@ def fit(
             "give images to both splits, or set --data.test_share between 0 and 1",
         )
     check_landmarks(job.diagnose.landmarks, test.landmark_names)
+    if job.fit.labels != "none" and job.performer.head == "own":
+        names = read_class_names(job.performer)
+        check_score_names(
+            names or performer.class_names,
+            performer.outputs,
+            train.categories,
+            certain=names is not None and job.performer.class_names is None,
+        )
     performer = performer.to(device)
     known = {"weights": performer.weights_digest, "train": train.digest(), "test": test.digest()}
     clock.lap("loading")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torchvision
@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from partscope.data import PhotoSet, batches, load_photos
+from partscope.data import PhotoSet, batches, left_out, open_photos
 from partscope.data.photos import MirroredPhotos
 from partscope.diagnosis.number import proportion
 from partscope.errors import RunError
@@ -33,7 +33,7 @@ from partscope.performers import (
 )
 from partscope.performers.catalogue import row_of
 from partscope.performers.trained import DESCRIPTION, WEIGHTS, file_digest
-from partscope.settings import PerformerSettings, made_from_dict
+from partscope.settings import DataSettings, PerformerSettings, made_from_dict
 from partscope.train_settings import TrainJob, resolve_training
 from partscope.training import (
     Answers,
@@ -117,7 +117,7 @@ def train_performer(
     device = chosen_device(job.train.device, "train.device")
     keep_settings(job, folder, read_train_job)
     yield TrainEvent("loading", 0, 1)
-    images = _open(job, photos)
+    images = yield from _open(job, photos)
     split = split_images(images.train, job.train.validation_share, job.train.seed)
     mean = None
     if job.train.normalise == "training_mean":
@@ -143,16 +143,27 @@ def train_performer(
     return folder
 
 
-def _open(job: TrainJob, photos: tuple[PhotoSet, PhotoSet] | None) -> _Images:
+def _open(job: TrainJob, photos: tuple[PhotoSet, PhotoSet] | None) -> Generator[TrainEvent, None, _Images]:
     if photos is None:
         settings, row = row_of(job.performer)
         size, data = settings.input_size or row.input_size, job.data
         if job.train.mirror:  # the mirror images then are drawn while learning, not listed
             data = replace(data, mirror=False)
-        photos = load_photos(data, size, "train"), load_photos(data, size, "test")
+        photos = (yield from _opened(data, size, "train")), (yield from _opened(data, size, "test"))
     category, tested = (torch.tensor([p.category_of(i) for i in range(len(p))]) for p in photos)
-    answers = answers_of(job.train.labels, job.train.loss, photos[0].categories, category)
+    answers = answers_of(job.train.labels, job.train.loss, photos[0].categories, category, tested)
     return _Images(*photos, category, tested, answers)
+
+
+def _opened(data: DataSettings, size: int, split: Literal["train", "test"]) -> Generator[TrainEvent, None, PhotoSet]:
+    steps = open_photos(data, size, split)
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            photos: PhotoSet = end.value
+            return photos
+        yield TrainEvent(f"looking at the {split} images", done, total)
 
 
 def _mean(photos: PhotoSet) -> Generator[TrainEvent, None, tuple[float, float, float]]:
@@ -175,6 +186,7 @@ def _provenance(job: TrainJob, device: str, trainee: Trainee, images: _Images, h
         "threads": torch.get_num_threads(),
         "seed": job.train.seed,
         "digests": {"weights": trainee.digest, "train": images.train.digest(), "test": images.test.digest()},
+        "left_out": left_out((*images.train.left_out, *images.test.left_out)),
         "categories": list(categories),
         "category_images": [int((images.category == c).sum()) for c in range(len(categories))],
         "negatives": int((images.category < 0).sum()),

@@ -113,6 +113,10 @@ RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
+UNUSED = ("class_names", "tap", "targets", "head", "head_epochs")
+"""Settings of the performer that are about explaining it, or about another way of training a head."""
+
+
 def resolve_training(job: TrainJob) -> TrainJob:
     """Puts a preset's constants in place of the settings that were left at their defaults, and checks ranges.
 
@@ -157,6 +161,14 @@ def _check(job: TrainJob) -> None:
             "train.loss = softmax with train.labels = single, which has one output",
             "give --train.loss logistic, or --train.labels multi",
         )
+    for key in UNUSED:
+        value = getattr(job.performer, key)
+        if value != getattr(PerformerSettings, key):
+            raise SettingsError(
+                doing,
+                f"performer.{key} = {value}, which training does not use",
+                f"leave --performer.{key} away; `partscope fit` takes it",
+            )
     if not 1 <= job.performer.head_width <= 1e6:
         raise SettingsError(
             doing,

@@ -25,7 +25,7 @@ from partscope.data import (
 from partscope.data.contact_sheet import COLOURS
 from partscope.data.crops import open_rgb
 from partscope.data.overview import CountRow, Sizes
-from partscope.data.problems import Faults, brief, left_out
+from partscope.data.problems import NOTHING, Faults, brief, gone, left_out, told_left_out
 from partscope.errors import DataError
 from partscope.settings import DataSettings
 
@@ -216,3 +216,66 @@ def test_values_in_messages_are_short_and_printable() -> None:
         said = brief(value)
         said.encode()
         assert len(said) <= 200 and said.isprintable()
+
+
+def counted(settings: DataSettings) -> tuple[int, int, int, int]:
+    """Gone from training, test and unknown images, and how many faults that took."""
+    skipping = replace(settings, on_problem="skip")
+    photos = [load_photos(skipping, 16, split) for split in ("train", "test")]
+    found = left_out([p for part in photos for p in part.left_out])
+    return found["train"], found["test"], found["unknown"], len(found["problems"])
+
+
+def test_a_row_with_five_faults_is_one_row(tmp_path: Path) -> None:
+    bad = "/x.png,,val,a,3,b,9,c,4,d,5\n"
+    settings = trees.write_csv(tmp_path, trees.CSV_TABLE + bad)
+    image = tmp_path / "photos" / "0.png"
+    image.write_bytes(image.read_bytes()[:200])
+    assert counted(settings) == (1, 0, 1, 7)
+    skipping = replace(settings, on_problem="skip")
+    assert told_left_out(left_out(load_photos(skipping, 16, "train").left_out)) == (
+        "Damaged rows or files were left out: 1 of the training, 0 of the test, 1 of unknown split. "
+        "The first fault is annotations.csv, line 7: the absolute file name '/x.png'."
+    )
+
+
+def test_a_repeated_row_whose_image_stays_counts_nothing(tmp_path: Path) -> None:
+    again = trees.CSV_TABLE.splitlines()[1] + "\n"
+    settings = trees.write_csv(tmp_path / "csv", trees.CSV_TABLE + again)
+    assert counted(settings) == (0, 0, 0, 1)
+    assert told_left_out(left_out(load_photos(replace(settings, on_problem="skip"), 16, "train").left_out)) == ""
+    table = trees.coco_table()
+    table["annotations"].append(table["annotations"][0])
+    splits = {"train": [1, 2, 3, 4, 5, 5, 99], "test": [6, 7, 8]}
+    assert counted(trees.write_coco(tmp_path / "coco", table, splits=splits)) == (0, 0, 0, 3)
+    boxes, names = (trees.CUB_TABLES[name] for name in ("bounding_boxes.txt", "images.txt"))
+    doubled = {"bounding_boxes": boxes + boxes.splitlines()[0] + "\n", "images": names + names.splitlines()[0] + "\n"}
+    assert counted(trees.write_cub(tmp_path / "cub", **doubled)) == (0, 0, 0, 2)
+
+
+def test_an_image_that_three_tables_lack_is_one_image(tmp_path: Path) -> None:
+    changed = {
+        "bounding_boxes": "1 2.5 1.0 12.0 10.0\nfour\n4 1.0 1.0 9.0 9.0\n7 3.0 3.0 8.0 8.0\n",
+        "image_class_labels": "1 1\n2 9\n4 2\n7 2\n",
+        "parts": "1 beak\n2 left eye\n3 right eye\n",
+    }
+    assert counted(trees.write_cub(tmp_path, **changed)) == (0, 1, 1, 3)
+
+
+def test_an_image_in_both_splits_is_gone_and_one_named_twice_in_one_is_not(tmp_path: Path) -> None:
+    settings = trees.write_coco(tmp_path, splits={"train": [1, 2, 3, 4, 5], "test": [6, 7, 8, 5]})
+    train, test, unknown, _ = counted(settings)
+    assert train + test + unknown == 2  # the image's entry, and its object
+
+
+def test_the_split_of_a_row_is_the_one_that_any_of_its_faults_knows() -> None:
+    one = Problem("a.csv, line 2", "x", "mend it")
+    found = gone([one, one._replace(what="y", split="test"), one._replace(where="a.csv, line 3", takes=NOTHING)])
+    assert found == {"a.csv, line 2": "test"}
+
+
+def test_ids_of_species_are_no_ids_of_images(tmp_path: Path) -> None:
+    """Species 2 twice: its images are gone, and none of that is said of image 2, which is a wren."""
+    settings = trees.write_cub(tmp_path, classes="1 001.Wren\n2 002.Crow\n2 003.Jay\n")
+    problems = load_photos(replace(settings, on_problem="skip"), 16, "test").left_out
+    assert (problems[0].where, problems[0].split) == ("classes.txt, line 3", None)

@@ -106,6 +106,34 @@ def test_touched_pixels(box: tuple[float, float, float, float] | None, pixels: P
     assert touched_pixels(box, 10, 9) == pixels
 
 
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [
+        ("LEFT_EYE", "RIGHT_EYE"),
+        ("Left-Eye", "Right-Eye"),
+        ("L_eye", "R_eye"),
+        ("eye_l", "eye_r"),
+        ("eye.L", "eye.R"),
+        ("l eye 2", "r eye 2"),
+        ("leftEye", "rightEye"),
+        ("eyeLeft", "eyeRight"),
+        ("earL", "earR"),
+        ("lEar", "rEar"),
+        ("left2", "right2"),
+    ],
+)
+def test_the_usual_names_of_sides_swap(name: str, twin: str) -> None:
+    assert mirrored_order((name, twin)) == [1, 0]
+    assert mirrored_order((name, "tail")) == [None, 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["upright", "Brightness", "cleft", "L1", "2r", "LEar", "eyeLower", "tall", "ALL", "rear"]
+)
+def test_words_that_only_look_like_sides_stay(name: str) -> None:
+    assert mirrored_order((name,)) == [0]
+
+
 def test_left_and_right_swap() -> None:
     names = ("tail", "left eye", "right_wing", "right eye", "left_wing", "upright ear", "right leg")
     assert mirrored_order(names) == [0, 3, 4, 1, 2, 5, None]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +126,18 @@ def test_refusing_tells_the_first_three_and_counts_all(tmp_path: Path) -> None:
         "  do:  give a field for each column; quote one that holds the separator; `partscope data CONFIG` lists every "
         "problem, --data.on_problem skip leaves them out"
     )
+
+
+def test_faults_of_categories_that_nobody_asked_for_are_passed_over(tmp_path: Path) -> None:
+    bad = (
+        "photos/0.png,dog,train,a,1,9,9,,,,\nphotos/nosuch.png,dog,test,1,1,9,9,,,,\nphotos/1.png,,train,1,1,9,9,,,,\n"
+    )
+    settings = trees.write_csv(tmp_path, trees.CSV_TABLE + bad)
+
+    def where(**changed: Any) -> list[str]:
+        photos = load_photos(replace(settings, on_problem="skip", **changed), 16, "train")
+        return [problem.where for problem in photos.left_out]
+
+    assert where(categories=("cat",)) == ["annotations.csv, line 9"]  # which may be a cat
+    assert where() == [f"annotations.csv, line {k}" for k in (7, 9, 8)]
+    assert where(categories=("cat",), negative_categories=("dog",)) == where()

@@ -126,8 +126,15 @@ def test_other_categories_as_negatives(kind: str, named: bool, single: str | Non
     for split in ("train", "test"):
         photos = load_photos(made, 16, split)
         assert photos.categories == (single or kept,)
-        positive = load_photos(apart, 16, split).names()
+        alone = load_photos(apart, 16, split)
+        positive = alone.names()
         assert [n for i, n in enumerate(photos.names()) if photos.category_of(i) == 0] == positive
+        assert sorted(photos.landmark_names) == sorted(alone.landmark_names)
+        order = [photos.landmark_names.index(name) for name in alone.landmark_names]
+        for i, name in enumerate(positive):
+            sample = photos[photos.names().index(name)]
+            assert torch.equal(sample.landmarks[order], alone[i].landmarks)
+            assert torch.equal(sample.present[order], alone[i].present)
         negative = [i for i in range(len(photos)) if photos.category_of(i) == -1]
         assert len(negative) == len(photos) - len(positive)
         total += len(negative)

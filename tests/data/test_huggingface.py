@@ -188,3 +188,67 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "  got: the package `datasets` is not installed\n"
         "  do:  pip install 'partscope[hub]'"
     )
+
+
+def split_labels(root: Path, train: Any, test: Any) -> DataSettings:
+    """Four images a split, labelled 0, 1, 0, 1, whose classes are named in an order of each split's own."""
+    made = {}
+    for name, kind in (("train", train), ("test", test)):
+        columns = {"image": paper_trees.hub_columns(4)["image"], "label": [0, 1, 0, 1]}
+        made[name] = datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image())
+        made[name] = made[name].cast_column("label", kind)
+    datasets.DatasetDict(made).save_to_disk(str(root))
+    return DataSettings(kind="huggingface", root=str(root))
+
+
+def test_each_split_numbers_its_classes_in_an_order_of_its_own(tmp_path: Path) -> None:
+    settings = split_labels(tmp_path, datasets.ClassLabel(names=["a", "b"]), datasets.ClassLabel(names=["b", "a"]))
+    train, test = (load_photos(settings, 8, side) for side in ("train", "test"))
+    assert train.categories == test.categories == ("a", "b")
+    assert [train.category_of(i) for i in range(4)] == [0, 1, 0, 1]
+    assert [test.category_of(i) for i in range(4)] == [1, 0, 1, 0]
+
+
+def test_a_class_of_one_split_alone_is_a_category_of_both(tmp_path: Path) -> None:
+    settings = split_labels(tmp_path, datasets.ClassLabel(names=["a", "b"]), datasets.ClassLabel(names=["c", "a"]))
+    assert load_photos(settings, 8, "train").categories == ("a", "b", "c")
+    assert [load_photos(settings, 8, "test").category_of(i) for i in range(2)] == [2, 0]
+
+
+def test_classes_in_one_split_and_text_in_the_other_meet_by_name(tmp_path: Path) -> None:
+    settings = split_labels(tmp_path, datasets.ClassLabel(names=["1", "0"]), datasets.Value("string"))
+    assert load_photos(settings, 8, "train").categories == ("1", "0")
+    assert [load_photos(settings, 8, "test").category_of(i) for i in range(2)] == [1, 0]
+
+
+def test_empty_entries_among_the_objects(tmp_path: Path) -> None:
+    whole = {"bbox": [1.0, 1.0, 5.0, 5.0], "label": "a", "points": [[2.0, 3.0]]}
+    settings = saved(tmp_path, {"objects": [[whole], [None, whole], None]})
+    settings = replace(settings, objects_column="objects", keypoints_column="points")
+    assert problems(settings) == ["all, row 1, object 0: an empty entry", "all, row 2: no 'objects'"]
+    kept = load_photos(replace(settings, on_problem="skip"), 8, "train")
+    assert kept.names() == ["all/000000#0", "all/000001#1"]
+
+
+def test_a_label_that_is_not_a_number_is_no_label(tmp_path: Path) -> None:
+    settings = saved(tmp_path, {"label": [float("nan"), 1.0, 2.0]})
+    assert problems(settings) == ["all, row 0: no label"]
+    assert load_photos(replace(settings, on_problem="skip"), 8, "train").categories == ("1.0", "2.0")
+
+
+def test_flat_keypoints_are_told_once(tmp_path: Path) -> None:
+    columns = {"label": ["a", "a"], "points": [[], [6.0, 4.0, 2.0, 12.0, 5.0, 0.0]]}
+    settings = replace(saved(tmp_path, columns), keypoints_column="points")
+    with pytest.raises(DataError) as caught:
+        load_photos(settings, 8, "train")
+    assert caught.value.got == "the flat list [6.0, 4.0, 2.0, 12.0, 5.0, 0.0] in 'points' (all, row 1)"
+    assert caught.value.todo == "give a list of [x, y] or [x, y, v] for each object, one for each landmark"
+
+
+def test_a_point_of_one_number(tmp_path: Path) -> None:
+    columns = {"label": ["a", "a"], "points": [[[1.0, 2.0]], [[1.0]]]}
+    settings = replace(saved(tmp_path / "list", columns), keypoints_column="points")
+    assert problems(settings) == ["all, row 1: 'landmark 1' is [1.0]: give [x, y] or [x, y, v]"]
+    named = {"label": ["a"], "points": [{"nose": 4.0}]}
+    settings = replace(saved(tmp_path / "named", named), keypoints_column="points")
+    assert problems(settings) == ["all, row 0: 'nose' is 4.0: give [x, y] or [x, y, v]"]

@@ -338,3 +338,17 @@ def test_cub_annotations_that_do_not_fit(tmp_path: Path) -> None:
 def test_tables_are_written_as_promised(tmp_path: Path) -> None:
     trees.write_coco(tmp_path)
     assert len(json.loads((tmp_path / "annotations.json").read_text())["images"]) == 8
+
+
+def test_linked_class_folders_are_followed_and_those_that_lead_back_are_not(tmp_path: Path) -> None:
+    trees.write_classes(tmp_path / "store", ("cat", "dog"), count=4)
+    (tmp_path / "pets").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).symlink_to(tmp_path / "store" / name, target_is_directory=True)
+    (tmp_path / "store" / "cat" / "back").symlink_to(tmp_path / "pets", target_is_directory=True)
+    (tmp_path / "store" / "dog" / "again").symlink_to(".", target_is_directory=True)
+    (tmp_path / "store" / "dog" / "gone").symlink_to("nowhere", target_is_directory=True)
+    settings = DataSettings(kind="folder", root=str(tmp_path / "pets"), test_share=0.0)
+    photos = load_photos(settings, 8, "train")
+    assert photos.categories == ("cat", "dog")
+    assert photos.names() == [f"{name}/{k:02d}.png" for name in ("cat", "dog") for k in range(4)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diagnosis.small_subject import PHOTOS, peaks_of, seen_of, toy_subject
 from partscope.diagnosis import Subject, Truth, make_gallery
-from partscope.diagnosis.diagnose import measure
+from partscope.diagnosis.diagnose import _warnings, measure
 from partscope.diagnosis.gallery import choose_filters
 from partscope.diagnosis.observe import Observation
 from partscope.report.schema import diagnosis_schema, find_fault
@@ -285,3 +285,18 @@ def test_the_gallery_shows_the_strongest_images_of_the_largest_contributions(
     rows = [int(name.removesuffix(".png")) for name in names]
     torch.testing.assert_close(tensors["landmarks"], subject.truth.landmarks[rows])
     assert tensors["present"].tolist() == subject.truth.present[rows].int().tolist()
+
+
+def test_guessing_is_called_so_where_there_is_something_to_guess(subject: Subject, seen: Observation) -> None:
+    content = content_of(subject, seen)
+
+    def said(error: float, categories: int, negatives: int) -> bool:
+        content["fidelity"]["performer"] = {"error": {"value": error}}
+        content["categories"] = [{}] * categories
+        content["counts"]["test_negatives"] = negatives
+        guessed = f"The performer's own error is {100 * error:.1f} %, no better than guessing: "
+        return any(warning.startswith(guessed) for warning in _warnings(content))
+
+    assert not said(0.0, 1, 0) and not said(0.49, 1, 0) and said(1.0, 1, 0)
+    assert not said(0.49, 1, 3) and said(0.5, 1, 3)
+    assert not said(0.6, 3, 0) and said(0.7, 3, 0)

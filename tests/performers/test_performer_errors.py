@@ -333,7 +333,7 @@ def test_pool_of_a_top_unit_with_a_stride() -> None:
 
 def test_taps_listing() -> None:
     rows = {row.name: row for row in list_taps(build("residual"), 32)}
-    assert rows["stage.0"] == ("stage.0", "Residual", (8, 16, 16), True, "")
+    assert rows["stage.0"] == ("stage.0", "Residual", (8, 16, 16), True, "", "tap")
     assert rows["fc"].why == "rank 2, not a map (N, D, H, W)" and not rows["fc"].tappable
     assert rows["stage.2+adaptiveavgpool2d"].why == "only 1 spatial position"
     assert list_taps("creatures_net")[0].name == "conv1"

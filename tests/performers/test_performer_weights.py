@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from partscope.errors import PerformerError
 from partscope.performers import CATALOGUE, AlexNetBVLC, CreaturesNet, load_performer
@@ -169,3 +169,78 @@ def test_alexnet_bvlc_layers() -> None:
     assert isinstance(net.conv2, nn.Conv2d) and net.conv2.groups == 2
     assert net(torch.zeros(1, 3, 227, 227)).shape == (1, 3)
     assert net.fc6.in_features == 9216 and net.fc7.in_features == 8
+
+
+def test_any_damage_to_an_old_pth_file_is_told(tmp_path: Path) -> None:
+    """torch's format before 1.6 has no checksum: damaged bytes raised struct.error, IndexError and AssertionError."""
+    whole, path = tmp_path / "whole.pth", tmp_path / "damaged.pth"
+    state = {"a.weight": torch.arange(30.0).reshape(10, 3), "a.bias": torch.ones(10)}
+    torch.save(state, whole, _use_new_zipfile_serialization=False)
+    content = whole.read_bytes()
+    damaged = [content[:n] for n in range(0, len(content), 7)]
+    damaged += [
+        content[:n] + bytes([value]) + content[n + 1 :] for n in range(0, len(content), 5) for value in (0, 255)
+    ]
+    refused = 0
+    for changed in damaged:
+        path.write_bytes(changed)
+        try:
+            read_weights(path)
+        except PerformerError as error:
+            refused += 1
+            assert error.doing == f"reading the weights '{path}'"
+            assert error.got.startswith(("a damaged file (", "something "))
+    assert refused > len(damaged) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "got", "todo"),
+    [
+        ("mean", torch.tensor(0.5), "of shape () and type float32", "store three numbers or an image (3, S, S)"),
+        ("mean", torch.zeros(3, 3), "of shape (3, 3) and type float32", "store three numbers or an image (3, S, S)"),
+        ("std", torch.tensor(0.5), "of shape () and type float32", "store three numbers under that name"),
+        ("std", torch.ones(3, 96, 96), "of shape (3, 96, 96) and type float32", "store three numbers under that name"),
+        ("mean", torch.zeros(3, dtype=torch.complex64), "of shape (3,) and type complex64", "store three numbers"),
+    ],
+)
+def test_stored_normalisations_of_another_shape(name: str, value: Tensor, got: str, todo: str, tmp_path: Path) -> None:
+    path = with_normalisation(tmp_path, {f"normalisation.{name}": value})
+    with pytest.raises(PerformerError) as caught:
+        load_performer(PerformerSettings(weights=str(path)))
+    assert caught.value.doing == f"reading the normalisation of '{path}'"
+    assert caught.value.got == f"'normalisation.{name}' {got}"
+    assert caught.value.todo.startswith(todo) and caught.value.todo.endswith(f"set performer.{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "got"),
+    [
+        ("mean", torch.full((3,), torch.nan), "mean = (nan, nan, nan)"),
+        ("mean", torch.zeros(2), "mean = (0.0, 0.0)"),
+        ("mean", torch.full((3, 96, 96), torch.nan), "a mean image (3, 96, 96) for images of 96 x 96"),
+        ("std", torch.tensor([1.0, torch.inf, 1.0]), "std = (1.0, inf, 1.0)"),
+    ],
+)
+def test_stored_normalisations_of_other_values(name: str, value: Tensor, got: str, tmp_path: Path) -> None:
+    path = with_normalisation(tmp_path, {f"normalisation.{name}": value})
+    with pytest.raises(PerformerError) as caught:
+        load_performer(PerformerSettings(weights=str(path)))
+    assert caught.value.doing == "setting the normalisation of creatures_net" and caught.value.got == got
+
+
+def test_a_stored_normalisation_of_whole_numbers(tmp_path: Path) -> None:
+    path = with_normalisation(tmp_path, {"normalisation.mean": torch.zeros(3, dtype=torch.int64)})
+    assert load_performer(PerformerSettings(weights=str(path))).mean == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("shape", [(), (2, 2), (2, 3, 4, 4)])
+def test_caffes_mean_of_another_shape(shape: tuple[int, ...], tmp_path: Path) -> None:
+    path = with_normalisation(tmp_path, {"mean": torch.ones(shape)})
+    with pytest.raises(PerformerError, match=r"'mean' of shape \(.*\) and type float32\n.* three numbers or an image"):
+        load_performer(PerformerSettings(weights=str(path), weights_order="caffe"))
+
+
+def with_normalisation(folder: Path, more: dict[str, Tensor]) -> Path:
+    state = {key: value.contiguous() for key, value in CATALOGUE["creatures_net"].build(4).state_dict().items()}
+    save_file(state | more, folder / "w.safetensors")
+    return folder / "w.safetensors"

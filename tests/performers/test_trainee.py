@@ -1,5 +1,6 @@
 """A network about to be trained: what starts anew, what is frozen, step sizes, the cut, refusals."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from partscope.errors import PerformerError
 from partscope.performers import Beginning, Tail, load_performer, prepare_trainee
 from partscope.performers.catalogue import CATALOGUE
+from partscope.performers.plan import one_sided_end
+from partscope.performers.spine import find_spine
 from partscope.settings import PerformerSettings
 
 NET = PerformerSettings(head_width=16)
@@ -198,3 +201,55 @@ def test_what_cannot_be_trained_is_told(tmp_path: Path) -> None:
         PerformerSettings(name="resnet18", weights=str(tmp_path / "w.safetensors"), input_size=64), full=True
     )
     assert got.startswith("no weights for 'layer4.1.conv1.weight'")
+
+
+def why_refused(settings: PerformerSettings, **given: Any) -> tuple[str, str, str]:
+    with pytest.raises(PerformerError) as caught:
+        prepare_trainee(settings, 2, begin(**given))
+    return caught.value.doing, caught.value.got, caught.value.todo
+
+
+@pytest.mark.parametrize("given", [{"full": True, "random": True}, {"random": True, "from_layer": "features.12"}])
+def test_scores_that_never_fall_below_0_are_refused_for_the_logistic_loss(given: dict[str, Any]) -> None:
+    squeezenet = PerformerSettings(name="squeezenet1_0", input_size=64)
+    assert why_refused(squeezenet, both_sides=True, **given) == (
+        "choosing the loss of squeezenet1_0",
+        "train.loss logistic, where no score is ever below 0: 'classifier.2' (ReLU) follows the classifier",
+        "give --train.loss softmax with --train.labels multi, or take another network",
+    )
+    assert prepare_trainee(squeezenet, 2, begin(**given)).module
+    for settings in (NET, PerformerSettings(name="resnet18", **SMALL)):
+        assert prepare_trainee(settings, 2, begin(both_sides=True, random=True)).module
+
+
+@pytest.mark.parametrize(
+    ("end", "label"),
+    [
+        ([nn.LogSoftmax(1)], "3"),
+        ([nn.Sigmoid(), nn.Dropout()], "3"),
+        ([nn.Identity()], None),
+        ([nn.LeakyReLU()], None),
+        ([nn.ReLU(), nn.Linear(2, 2)], None),
+    ],
+)
+def test_which_ends_keep_scores_on_one_side(end: list[nn.Module], label: str | None) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten(), nn.Linear(2, 2), *end).eval()
+    step = one_sided_end(find_spine(net, 8))
+    assert (step and step.label) == label
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ({"mean": (0.1,)}, "mean = (0.1,)"),
+        ({"std": (0.0, 0.0, 0.0)}, "std = (0.0, 0.0, 0.0)"),
+        ({"mean": (0.1, 0.1, float("nan"))}, "mean = (0.1, 0.1, nan)"),
+        ({"std": (0.1, 0.1, float("inf"))}, "std = (0.1, 0.1, inf)"),
+    ],
+)
+def test_a_normalisation_that_is_none_is_told(given: dict[str, Any], got: str) -> None:
+    assert why_refused(replace(NET, **given)) == (
+        "setting the normalisation of creatures_net",
+        got,
+        "give three finite numbers, one a colour channel; std above 0",
+    )

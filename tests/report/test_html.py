@@ -95,7 +95,7 @@ def test_every_number_equals_the_diagnosis(make_run: Make, variant: dict[str, bo
         assert {f"filters.{index}.{key}" for key, value in row.items() if isinstance(value, float)} <= shown
     left_out = {f"counts.left_out.{key}" for key in ("train", "test", "unknown")}
     assert {f"counts.{key}" for key in diagnosis["counts"] if key != "left_out"} | left_out <= shown
-    assert "(the first: bounding_boxes.txt, line 7, '<b>four</b>')" in page.text
+    assert "(the first fault: bounding_boxes.txt, line 7, '<b>four</b>')" in page.text
 
 
 def assert_reads_as(text: str, truth: Any, kind: str) -> None:

@@ -144,8 +144,10 @@ def test_limits_name_few_images_and_missing_landmarks() -> None:
 def test_limits_count_what_was_left_out() -> None:
     reading, document = diagnosis()
     text = " ".join(wording.limits(reading))
-    assert "left out: 12 of the training images, 3 of the test images, 1 of unknown split" in text
-    assert "(the first: bounding_boxes.txt, line 7, '<b>four</b>')" in text
+    assert "left out: 12 of the training, 3 of the test, 1 of unknown split" in text
+    assert "(the first fault: bounding_boxes.txt, line 7, '<b>four</b>')" in text
+    document["counts"]["left_out"].update(train=0, test=0, unknown=0)  # only repeated entries
+    assert "left out" not in " ".join(wording.limits(reading))
     document["counts"]["left_out"]["problems"] = []
     assert "left out" not in " ".join(wording.limits(reading))
     del document["counts"]["left_out"]  # a file of version 0.1

@@ -29,6 +29,7 @@ from partscope import (
     load_photos,
     train_performer,
 )
+from partscope.performers import read_trained, write_trained
 from partscope.performers.catalogue import CATALOGUE
 from partscope.training import read_class_names
 
@@ -289,6 +290,28 @@ def test_fit_takes_the_folder_and_checks_it(whole: Path, tmp_path: Path) -> None
     )
 
 
+def test_fit_refuses_scores_of_other_categories_or_in_another_order(whole: Path, tmp_path: Path) -> None:
+    turned = replace(
+        FIT, data=replace(DATA, categories=("fish", "fox")), performer=PerformerSettings(weights=str(whole))
+    )
+    doing = "matching the performer's scores with the categories"
+    assert refused(lambda: list(fit(turned, tmp_path / "run"))) == (
+        doing,
+        "scores of fox, fish, where the images need fish, fox",
+        "give --data.categories [fox,fish], or say by --performer.class_names FILE what the scores are of",
+    )
+    assert not (tmp_path / "run" / "run.json").exists()
+    others = replace(turned, data=replace(DATA, categories=("bird", "fish")))
+    assert refused(lambda: list(fit(others, tmp_path / "run")))[1:] == (
+        "scores of fox, fish, where the images need bird, fish",
+        "give the categories that it was trained on, or say by --performer.class_names FILE what the scores are of",
+    )
+    (tmp_path / "names.txt").write_text("fish\nfox\n")
+    told = replace(turned, performer=PerformerSettings(weights=str(whole), class_names=str(tmp_path / "names.txt")))
+    assert list(fit(told, tmp_path / "run"))
+    assert load_performer(PerformerSettings(weights=str(whole))).class_names == ("fox", "fish")
+
+
 def test_names_without_labels_are_those_it_was_trained_with(whole: Path, tmp_path: Path) -> None:
     job = replace(
         FIT,
@@ -306,6 +329,13 @@ def test_a_trained_performer_can_be_trained_on(whole: Path, tmp_path: Path) -> N
     assert torch.equal(first["conv5.weight"], second["conv5.weight"]) and second["fc8.weight"].shape == (2, 12)
 
 
+def told_widths(widths: str, scores: int, names: int) -> str:
+    return (
+        f"'performer.json' tells of layers of {widths} outputs, {scores} scores and {names} class names, "
+        "where 'performer.safetensors' has layers of 24, 24, 2"
+    )
+
+
 def _rewrite(key: str, value: Any) -> Callable[[Path], None]:
     def act(folder: Path) -> None:
         content = json.loads((folder / "performer.json").read_text())
@@ -318,7 +348,19 @@ def _rewrite(key: str, value: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("act", "got", "todo"),
     [
-        (lambda f: (f / "performer.json").unlink(), "its training has not ended", "run the same `partscope train-perf"),
+        (
+            lambda f: (f / "performer.json").unlink(),
+            "'performer.json' is missing, though its training has ended",
+            "restore the file, or run the same `partscope train-performer` command again, which writes it anew",
+        ),
+        (
+            lambda f: [(f / f"performer.{kind}").unlink() for kind in ("json", "safetensors")],
+            "its training has not ended",
+            "run the same `partscope train-perf",
+        ),
+        (_rewrite("widths", [24, 24, 3]), told_widths("24, 24, 3", 2, 2), "restore the folder"),
+        (_rewrite("outputs", 1), told_widths("24, 24, 2", 1, 2), "restore the folder"),
+        (_rewrite("class_names", ["fox"]), told_widths("24, 24, 2", 2, 1), "restore the folder"),
         (lambda f: (f / "performer.safetensors").unlink(), "'performer.safetensors' is missing", "restore the folder"),
         (_rewrite("kind", "x"), "'performer.json' is damaged or of another version", "restore the folder"),
         (_rewrite("mean", [0.5]), "'performer.json' is damaged or of another version", "restore the folder"),
@@ -333,6 +375,12 @@ def test_a_folder_that_is_no_trained_performer(
     act(folder)
     found = refused(lambda: load_performer(PerformerSettings(weights=str(folder))))
     assert found[1] == got and found[2].startswith(todo)
+
+
+def test_a_lost_description_is_written_anew(whole: Path, copied: Callable[..., Path]) -> None:
+    folder = copied("performer.json")
+    assert not [event for event in go(folder) if event.stage == "learning"]
+    check_same(folder, whole)
 
 
 def test_settings_that_contradict_the_folder(whole: Path) -> None:
@@ -368,6 +416,12 @@ def test_one_category_needs_negatives_and_single_one_category(tmp_path: Path) ->
         "training a classifier of one category",
         "no image that is not of 'fox'",
         "set --data.negatives FOLDER, or use several categories with --train.labels multi",
+    )
+    both = load_photos(replace(DATA, categories=("fox",)), 96, "test")
+    assert refused(lambda: go(tmp_path / "d", changed(labels="single"), (both, OneKind(fox)))) == (
+        "testing a classifier of one category",
+        "no test image that is not of 'fox'",
+        "put more images into data.negatives, whose second half tests, or take several categories",
     )
     assert refused(lambda: go(tmp_path / "b", changed(labels="single"))) == (
         "training one category against negatives",
@@ -425,6 +479,34 @@ def test_a_run_of_fit_is_no_place_to_train_in(tmp_path: Path) -> None:
     )
 
 
+def test_a_trained_performer_is_no_place_to_fit_in(whole: Path) -> None:
+    assert refused(lambda: next(fit(FIT, whole))) == (
+        f"opening the run '{whole}'",
+        "a performer trained by `partscope train-performer`",
+        f"give another --out for the run, and this folder as --performer.weights {whole}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"head": "train"}, "train"),
+        ({"head_epochs": 3}, "3"),
+        ({"tap": "conv4"}, "conv4"),
+        ({"targets": ("fc6",)}, "('fc6',)"),
+        ({"class_names": "names.txt"}, "names.txt"),
+    ],
+)
+def test_settings_that_training_does_not_use_are_refused(given: dict[str, Any], shown: str, tmp_path: Path) -> None:
+    (key,) = given
+    job = replace(JOB, performer=replace(JOB.performer, **given))
+    assert refused(lambda: go(tmp_path, job)) == (
+        "checking the settings",
+        f"performer.{key} = {shown}, which training does not use",
+        f"leave --performer.{key} away; `partscope fit` takes it",
+    )
+
+
 def test_a_loss_that_is_not_finite_keeps_the_last_state(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -466,3 +548,33 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(
 def test_settings_out_of_range(train: dict[str, Any], got: str, todo: str, tmp_path: Path) -> None:
     assert refused(lambda: go(tmp_path, changed(**train))) == ("checking the settings", got, todo)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_normalisation_of_whole_numbers_does_not_spoil_the_end(whole: Path, copied: Callable[..., Path]) -> None:
+    """As `PerformerSettings(mean=(0, 0, 0))` gives it."""
+    folder = copied()
+    write_trained(folder, read_trained(folder)._replace(mean=(0, 0, 0), std=(1, 1, 1)))
+    performer = load_performer(PerformerSettings(weights=str(folder)))
+    assert performer.mean == (0.0, 0.0, 0.0) and performer.std == (1.0, 1.0, 1.0)
+
+
+def test_one_image_a_step_is_refused_where_a_batch_normalisation_learns(tmp_path: Path) -> None:
+    job = replace(
+        changed(scope="full", start="random", batch_size=1, epochs=1),
+        performer=PerformerSettings(name="resnet18", input_size=32),
+    )
+    assert refused(lambda: go(tmp_path / "a", job)) == (
+        "training resnet18",
+        "train.batch_size = 1 with 20 batch normalisations among the layers that learn",
+        "give --train.batch_size 2 or more: one image has no spread to divide by",
+    )
+    go(tmp_path / "b", changed(batch_size=1, epochs=1))
+
+
+def test_scores_on_one_side_are_refused_for_the_default_loss(tmp_path: Path) -> None:
+    job = replace(
+        changed(start="random", scope="full"), performer=PerformerSettings(name="squeezenet1_0", input_size=64)
+    )
+    doing, got, todo = refused(lambda: go(tmp_path, job))
+    assert doing == "choosing the loss of squeezenet1_0" and "no score is ever below 0" in got
+    assert todo == "give --train.loss softmax with --train.labels multi, or take another network"

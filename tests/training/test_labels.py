@@ -6,6 +6,7 @@ import torch
 from partscope import SettingsError
 from partscope.training import (
     Labels,
+    check_score_names,
     given_labels,
     match_classes,
     predicted_classes,
@@ -88,3 +89,27 @@ def test_which_score_is_right(names: tuple[str, ...], columns: int, expected: li
 def test_the_winner_is_the_highest_score_or_one_above_zero() -> None:
     assert winner(torch.tensor([[0.1, 0.3], [2.0, -1.0]])).tolist() == [1, 0]
     assert winner(torch.tensor([[0.1], [-0.1], [0.0]])).tolist() == [1, 0, 0]
+
+
+def test_scores_are_matched_by_name_where_names_are_known() -> None:
+    def check(names: list[str] | None, columns: int, categories: list[str], certain: bool = True) -> None:
+        check_score_names(names, columns, categories, certain=certain)
+
+    check(None, 2, ["a", "b"])
+    check(["a", "b"], 2, ["a", "b"])
+    check(["a", "b", "none of them"], 3, ["a", "b"])
+    check(["not a", "a"], 1, ["a"])
+    check(["a", "b", "c", "d"], 4, ["a", "b"])  # not measured by these scores at all
+    check(["robin", "wren"], 2, ["bird 1", "bird 2"], certain=False)
+    for names, columns, categories, wanted in (
+        (["b", "a"], 2, ["a", "b"], "scores of b, a, where the images need a, b"),
+        (["a", "b", "c"], 3, ["a", "b"], "scores of a, b, c, where the images need a, b, none of them"),
+        (["not a", "a"], 1, ["b"], "scores of not a, a, where the images need not b, b"),
+        (list("abcdefgh"), 8, list("hgfedcba"),
+         "scores of a, b, c, d, e, f ... (8), where the images need h, g, f, e, d, c ... (8)"),
+    ):  # fmt: skip
+        with pytest.raises(SettingsError) as caught:
+            check(names, columns, categories)
+        assert caught.value.got == wanted
+    with pytest.raises(SettingsError, match="scores of b, a, where"):
+        check(["b", "a"], 2, ["a", "b"], certain=False)

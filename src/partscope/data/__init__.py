@@ -7,7 +7,7 @@ from partscope.data.creature_kinds import KINDS, PARTS
 from partscope.data.creatures import Creature, CreaturePhotos, draw_creature
 from partscope.data.load import Progress, Survey, load_photos, open_photos, survey_photos
 from partscope.data.overview import Overview, overview
-from partscope.data.problems import Problem, left_out
+from partscope.data.problems import Problem, gone, left_out, told_left_out
 from partscope.data.sample import NEGATIVE, PhotoSet, Sample
 
 __all__ = [
@@ -26,9 +26,11 @@ __all__ = [
     "check_images",
     "contact_sheet",
     "draw_creature",
+    "gone",
     "left_out",
     "load_photos",
     "open_photos",
     "overview",
     "survey_photos",
+    "told_left_out",
 ]

@@ -65,11 +65,13 @@ def _read(root: Path, settings: DataSettings, split: Split) -> Listing:
     for problem, row in objects.broken:
         faults.note(problem, _value(row, "image_id"))
     shared = Counter(as_id(row["image_id"]) for row in objects.by_id.values())
+    crowds = 0
     shelf = Shelf(root / "images", f"listing the images of {str(root)!r}")
     photos: list[Photo] = []
     for key, row in objects.by_id.items():
         source, image, category = f"{FILE}, annotation {key}", as_id(row["image_id"]), as_id(row["category_id"])
         if category in names and (names[category] not in kept or row.get("iscrowd")):
+            crowds += names[category] in kept
             continue
         problems = [Problem(source, *said) for said in _dangling(row, image, category, pictures, names)]
         if not problems and image is not None and category is not None:
@@ -92,7 +94,17 @@ def _read(root: Path, settings: DataSettings, split: Split) -> Listing:
         for problem in problems:
             faults.note(problem, image)
     single = settings.single_category
-    return Listing(photos, (single,) if single else kept, landmark_names, faults.problems(pictures.split))
+    bare = len(pictures.names.keys() - shared.keys())
+    passed_over = {"crowds (iscrowd)": crowds, "images without an object": bare}
+    can_have = {name: tuple(p for n, points in categories.values() if n == name for p in points) for name in kept}
+    return Listing(
+        photos,
+        (single,) if single else kept,
+        landmark_names,
+        faults.problems(pictures.split),
+        {what: count for what, count in passed_over.items() if count},
+        can_have,
+    )
 
 
 def _value(row: Any, key: str) -> Id | None:
@@ -158,11 +170,15 @@ def _named_splits(path: Path, names: Mapping[Id, str], known: Any, faults: Fault
             key, where = as_id(value), f"{path.name}, {split}"
             if key is None or key not in known:
                 what = f"no image with id {brief(value)} in {FILE}, or one with a fault"
-                faults.add(where, what, "remove the id, or mend the image's entry")
+                faults.repeat(where, what, "remove the id, or mend the image's entry")
                 found |= {} if key is None else {key: split}
             elif key in found:
-                faults.add(where, f"image id {key} twice", "name each image once, in train or in test")
-                torn |= {key} if found[key] != split else set()
+                said = f"image id {key} twice", "name each image once, in train or in test"
+                if found[key] == split:
+                    faults.repeat(where, *said, key)
+                else:
+                    faults.add(where, *said, key)
+                    torn.add(key)
             else:
                 found[key] = split
     for key in names:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from partscope.data.files import read_text
 from partscope.data.names import text_fault
-from partscope.data.problems import Problem, brief
+from partscope.data.problems import NOTHING, Problem, brief
 from partscope.errors import DataError
 
 Row = Mapping[str, Any]
@@ -109,7 +109,8 @@ def rows_by_id(file: str, table: Row, key: str, needed: tuple[str, ...]) -> Rows
         else:
             same = row == good[own]
             what = f"id {own} twice" + (", the same entry again" if same else "")
-            broken.append((Problem(where, what, "give each entry an id of its own"), row))
+            takes = NOTHING if same else None
+            broken.append((Problem(where, what, "give each entry an id of its own", takes=takes), row))
             if not same:
                 doubled.add(own)
     for own in doubled:

@@ -24,6 +24,12 @@ _LYING = (5, 6, 7, 8)
 _ROUNDING = 1e-3
 _HALF_PIXEL = 0.5
 
+_BEGINS = r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+_ENDS = r"(?:(?![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+_SIDE = re.compile(rf"{_BEGINS}(?:[Ll]eft|LEFT|[Rr]ight|RIGHT|(?<!\d)[LlRr](?!\d)){_ENDS}")
+_OTHER_SIDE = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"}
+_OTHER_SIDE |= {right: left for left, right in _OTHER_SIDE.items()}
+
 
 class PixelBox(NamedTuple):
     """Whole pixels of an image."""
@@ -171,11 +177,14 @@ def cut(image: Image.Image, box: PixelBox, points: Tensor, size: int) -> tuple[T
 def mirrored_order(names: tuple[str, ...]) -> list[int | None]:
     """For each landmark of a mirrored image, the one it was before; None if that one is not carried.
 
+    A side is `left`, `right`, `l` or `r`, small, large or capitalised, as a word or as a part of one in camelCase.
+
     >>> mirrored_order(("beak", "left eye", "right eye", "left wing"))
     [0, 2, 1, None]
+    >>> mirrored_order(("LEFT_EYE", "earL", "earR", "rightPaw", "leftPaw", "RIGHT_EYE"))
+    [5, 2, 1, 4, 3, 0]
     """
-    swap = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
-    twins = [re.sub(r"(?<![A-Za-z])([Ll]eft|[Rr]ight)(?![A-Za-z])", lambda m: swap[m[0]], n) for n in names]
+    twins = [_SIDE.sub(lambda found: _OTHER_SIDE[found[0]], name) for name in names]
     return [names.index(twin) if twin in names else None for twin in twins]
 
 

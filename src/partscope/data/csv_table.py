@@ -59,7 +59,7 @@ def read_csv(root: Path, settings: DataSettings, split: Literal["train", "test"]
     `width` and `height`, `category`, `split` (`train` or `test`), and `NAME_x` and `NAME_y` for each landmark, in
     pixels of the whole image; two empty cells are an absent landmark, four an object that fills its image. Commas,
     semicolons or tabs separate; no field holds the end of a line. Without `split` a hash of the file's name decides.
-    Lines with a fault are among the listing's problems.
+    Lines with a fault are among the listing's problems, unless they are of a category that nobody asked for.
 
     Raises:
         DataError: the file is missing or no text, its header does not say where the files are, or a wanted category is
@@ -68,8 +68,8 @@ def read_csv(root: Path, settings: DataSettings, split: Literal["train", "test"]
     lines = read_text(root / FILE).split("\n")
     separator = max(",;\t", key=lines[0].count)
     columns = _columns(root / FILE, _cells(lines[0], separator) or [])
-    faults, halves = Faults(), dict[int, str]()
-    rows = list(_rows(lines, separator, columns, settings.test_share, faults, halves))
+    faults, halves, kinds = Faults(), dict[int, str](), dict[int, str]()
+    rows = list(_rows(lines, separator, columns, settings.test_share, faults, halves, kinds))
     rows = _without_doubles(rows, faults)
     kept = chosen(sorted({row.category for row in rows}), settings.categories, "category", "data.categories")
     names = tuple(columns.landmarks)
@@ -97,7 +97,8 @@ def read_csv(root: Path, settings: DataSettings, split: Literal["train", "test"]
             faults.add(where, what, todo, row.line)
         if not said and row.split == split:
             photos.append(photo)
-    return Listing(photos, (single,) if single else kept, names, faults.problems(halves))
+    unwanted = [line for line, kind in kinds.items() if settings.categories and kind not in kept]
+    return Listing(photos, (single,) if single else kept, names, faults.problems(halves, unwanted))
 
 
 def _cells(line: str, separator: str) -> list[str] | None:
@@ -139,8 +140,15 @@ def _columns(path: Path, names: Sequence[str]) -> Columns:
 
 
 def _rows(
-    lines: Sequence[str], separator: str, columns: Columns, test_share: float, faults: Faults, halves: dict[int, str]
+    lines: Sequence[str],
+    separator: str,
+    columns: Columns,
+    test_share: float,
+    faults: Faults,
+    halves: dict[int, str],
+    kinds: dict[int, str],
 ) -> Iterator[Row]:
+    """Rows without a fault of their own; `halves` and `kinds` take the split and the category of every line."""
     for number, line in enumerate(lines[1:], 2):
         if not line.strip(" \t"):
             continue
@@ -159,7 +167,9 @@ def _rows(
             said.append((fault, "name a file below the table's folder"))
         category = NO_CATEGORY if columns.category is None else cells[columns.category]
         fault = text_fault(category)
-        if fault is not None:
+        if fault is None:
+            kinds[number] = category
+        else:
             said.append((f"the category is {fault}", "name the object's category"))
         split = cells[columns.split] if columns.split is not None else None
         if split is None and not said:
@@ -202,7 +212,9 @@ def _without_doubles(rows: Sequence[Row], faults: Faults) -> list[Row]:
         if len(halves[row.file]) > 1:
             said = f"the file {row.file!r} in train and in test", "give all objects of an image the same split"
         elif what in first:
-            said = f"the same object as in line {first[what]}", "remove one of the two lines"
+            again = f"the same object as in line {first[what]}", "remove one of the two lines"
+            faults.repeat(f"{FILE}, line {row.line}", *again, row.line)
+            continue
         else:
             first[what] = row.line
             kept.append(row)

@@ -91,7 +91,7 @@ def read_cub200(root: Path, settings: DataSettings, split: Literal["train", "tes
 
 
 def _file_names(root: Path, faults: Faults) -> dict[int, str]:
-    rows = named_rows(root, IMAGES, faults)
+    rows = named_rows(root, IMAGES, faults, images=True)
     times = Counter(tidy(name) for name, _ in rows.values())
     found = {}
     for key, (name, line) in rows.items():

@@ -33,10 +33,10 @@ class Table(NamedTuple):
         return f"{self.name}, line {self.lines[row]}"
 
 
-def named_rows(root: Path, name: str, faults: Faults) -> dict[int, tuple[str, int]]:
+def named_rows(root: Path, name: str, faults: Faults, *, images: bool = False) -> dict[int, tuple[str, int]]:
     """Rows of a number and a name: the name and the line of each number.
 
-    A number that is there twice is left out, unless its name is the same.
+    A number that is there twice is left out, unless its name is the same. `images`: the numbers are ids of images.
 
     Raises:
         DataError: the file is missing, is no text, or holds no such row.
@@ -54,7 +54,8 @@ def named_rows(root: Path, name: str, faults: Faults) -> dict[int, tuple[str, in
         elif int(key) in rows:
             same = rows[int(key)][0] == label.strip()
             again = f"id {key} a second time" + (" (the same name)" if same else f" (also in line {rows[int(key)][1]})")
-            faults.note(Problem(where, again, "give each id one line"), int(key))
+            note = faults.repeat if same else faults.add
+            note(where, again, "give each id one line", int(key) if images else None)
             doubled |= set() if same else {int(key)}
         else:
             rows[int(key)] = label.strip(), number
@@ -170,7 +171,7 @@ def one_each(
         )
         image = int(ids[later])
         if same:
-            faults.note(Problem(table.where(later), again.format(image), "give it one line"), image)
+            faults.repeat(table.where(later), again.format(image), "give it one line", image)
         else:
             faults.add(table.where(later), again.format(image), "give it one line", image)
     values = np.zeros((count, table.values.shape[1] - keys))

@@ -57,14 +57,22 @@ def _where_else(path: Path) -> str:
 
 
 def image_names(folder: Path) -> list[str]:
-    """Image files in a folder and those below it, relative to it with `/`, sorted; hidden ones left out."""
+    """Image files in a folder and those below it, relative to it with `/`, sorted; hidden ones left out.
+
+    Links to folders are followed, but for those to a folder that the link itself lies in.
+    """
     found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(Path(place, name))]
         below = Path(place).relative_to(folder).as_posix()
         prefix = "" if below == "." else below + "/"
         found += [prefix + name for name in files if _is_image(name)]
     return sorted(found)
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one of those that it lies in, which would never end."""
+    return folder.is_symlink() and any(above.samefile(folder) for above in folder.parents)
 
 
 def required_image_names(folder: Path, doing: str) -> list[str]:

@@ -1,5 +1,6 @@
 """A tree of class folders, as torchvision's ImageFolder reads it; no boxes, no landmarks."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -41,7 +42,9 @@ def read_folder(root: Path, settings: DataSettings, split: Literal["train", "tes
         required_image_names(root / side, f"listing the {side} images of {str(root)!r}")
     share = settings.test_share
     depth = 1 if own_split else 0
+    passed_over: dict[str, int] = {}
     if own_split:
+        passed_over = _beside(names, root, settings)
         names = [name for name in names if name.split("/")[0] in ("train", "test")]
     rows = [(name, name.split("/")[depth:]) for name in names]
     flat = all(len(below) == 1 for _, below in rows)
@@ -61,7 +64,19 @@ def read_folder(root: Path, settings: DataSettings, split: Literal["train", "tes
         "move it into its class's folder, or away",
     )
     problems += [Problem(f"image {name!r}", what, todo, _split_of(name, own_split, share)) for name in loose]
-    return Listing(photos, (single,) if single else kept, (), tuple(problems))
+    return Listing(photos, (single,) if single else kept, (), tuple(problems), passed_over)
+
+
+def _beside(names: list[str], root: Path, settings: DataSettings) -> dict[str, int]:
+    """Images that lie beside the folders `train` and `test`, by the folder; those that serve as negatives are used."""
+    used = None if settings.negatives is None else Path(settings.root or ".") / settings.negatives
+    found = Counter(
+        f"images in the folder {above!r}, beside train and test" if below else "images beside train and test"
+        for name in names
+        for above, _, below in [name.partition("/")]
+        if not (below and above in ("train", "test")) and not (used and (root / name).is_relative_to(used))
+    )
+    return dict(sorted(found.items()))
 
 
 def _named(names: list[str]) -> tuple[list[str], list[Problem]]:

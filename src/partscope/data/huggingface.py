@@ -1,5 +1,6 @@
 """Data sets in the format of Hugging Face `datasets`: saved ones, Parquet, image folders, or a name on the hub."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from partscope.data.choices import chosen, held_out
 from partscope.data.photos import Listing, Photo
-from partscope.data.problems import Problem
+from partscope.data.problems import Problem, brief
 from partscope.errors import DataError
 from partscope.settings import DataSettings
 
@@ -42,7 +43,7 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
     Raises:
         DataError: `datasets` is not installed, nothing can be loaded, or a column is not there.
     """
-    splits = _loaded(root)
+    splits, others = _loaded(root)
     doing = f"reading the columns of {str(root)!r}"
     problems: list[Problem] = []
     photos: list[Photo] = []
@@ -50,7 +51,7 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
     columns = _columns(next(iter(splits.values())), settings, doing)
     names, label_of = _labels(splits, columns)
     kept = chosen(names, settings.categories, "category", "data.categories")
-    points = _point_names(splits, columns, tables)
+    points = _point_names(splits, columns, tables, doing)
     single = settings.single_category
     own = len(splits) > 1
     for part, data in splits.items():
@@ -61,10 +62,14 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
             if isinstance(here, str):
                 problems.append(Problem(where, here, "correct the row", side))
                 continue
-            for number, (label, box, keypoints) in enumerate(here):
+            for number, thing in enumerate(here):
                 place = where + (f", object {number}" if columns.objects else "")
+                if thing is None:
+                    problems.append(Problem(place, "an empty entry", "remove it, or give its box and label", side))
+                    continue
+                label, box, keypoints = thing
                 try:
-                    category = label_of(label)
+                    category = label_of(part, label)
                     if category not in kept:
                         continue
                     landmarks, present = _landmarks(keypoints, points)
@@ -84,11 +89,12 @@ def read_huggingface(root: Path, settings: DataSettings, split: Literal["train",
                     continue
                 if side == split:
                     photos.append(photo)
-    return Listing(photos, (single,) if single else kept, points, tuple(problems))
+    passed_over = {f"rows of the split {name!r}": count for name, count in others.items()}
+    return Listing(photos, (single,) if single else kept, points, tuple(problems), passed_over)
 
 
-def _loaded(root: Path) -> dict[str, Any]:
-    """The data of each split, images undecoded: `train` and `test`, or a single one."""
+def _loaded(root: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """The data of each split, images undecoded: `train` and `test`, or a single one; and the rows of the others."""
     doing = f"loading the data set {str(root)!r}"
     try:
         import datasets
@@ -104,13 +110,14 @@ def _loaded(root: Path) -> dict[str, Any]:
             "needs no code of its own",
         ) from error
     if not isinstance(found, Mapping):
-        return {"all": found}
+        return {"all": found}, {}
     if len(found) == 1:
-        return dict(found)
+        return dict(found), {}
     test = next((name for name in _TEST_SPLITS if name in found), None)
     if "train" not in found or test is None:
         raise DataError(doing, f"the splits {', '.join(found)}", "give it a split 'train' and a split 'test'")
-    return {"train": found["train"], test: found[test]}
+    taken = {"train": found["train"], test: found[test]}
+    return taken, {str(name): len(data) for name, data in found.items() if name not in taken}
 
 
 def _opened(datasets: Any, root: Path) -> Any:
@@ -169,37 +176,51 @@ def _table(data: Any, settings: DataSettings, doing: str) -> Any:
     return data.select_columns(sorted(wanted))
 
 
-def _labels(splits: Mapping[str, Any], columns: _Columns) -> tuple[list[str], Callable[[Any], str]]:
-    """Names of the categories, and what turns a value into one."""
-    feature = next(iter(splits.values())).features[columns.objects or columns.label]
+def _labels(splits: Mapping[str, Any], columns: _Columns) -> tuple[list[str], Callable[[str, Any], str]]:
+    """Names of the categories, and what turns a value of a split into one.
+
+    Each split numbers its classes in an order of its own; what they share is the names.
+    """
+    classes = {part: _class_names(data.features, columns) for part, data in splits.items()}
+
+    def label_of(part: str, value: Any) -> str:
+        names = classes[part]
+        if names is None:
+            if _is_missing(value):
+                raise ValueError("no label")
+            return str(value)
+        if not isinstance(value, int) or not 0 <= value < len(names):
+            raise ValueError(f"label {value!r}, which is none of the {len(names)} classes")
+        return names[value]
+
+    named = dict.fromkeys(name for names in classes.values() for name in names or ())
+    values: set[str] = set()
+    for part, data in splits.items():
+        if classes[part] is not None:
+            continue
+        for row in data.select_columns([columns.objects or columns.label]):
+            here = _objects(row, columns._replace(keypoints=None))
+            things = () if isinstance(here, str) else (thing for thing in here if thing is not None)
+            values |= {str(label) for label, _, _ in things if not _is_missing(label)}
+    return [*named, *sorted(values - named.keys())], label_of
+
+
+def _class_names(features: Any, columns: _Columns) -> tuple[str, ...] | None:
+    """The classes of one split in the order of their numbers; None where labels are plain values."""
+    feature = features[columns.objects or columns.label]
     if columns.objects:
         feature = _inner(feature)[columns.label]
         feature = getattr(feature, "feature", feature) if not getattr(feature, "names", None) else feature
     names = getattr(feature, "names", None)
-    if names is not None:
-
-        def by_number(value: Any) -> str:
-            if not isinstance(value, int) or not 0 <= value < len(names):
-                raise ValueError(f"label {value!r}, which is none of the {len(names)} classes")
-            return str(names[value])
-
-        return [str(name) for name in names], by_number
-
-    def by_value(value: Any) -> str:
-        if value is None:
-            raise ValueError("no label")
-        return str(value)
-
-    values: set[str] = set()
-    for data in splits.values():
-        for row in data.select_columns([columns.objects or columns.label]):
-            here = _objects(row, columns._replace(keypoints=None))
-            values |= {str(label) for label, _, _ in here if label is not None} if not isinstance(here, str) else set()
-    return sorted(values), by_value
+    return None if names is None else tuple(map(str, names))
 
 
-def _objects(row: Row, columns: _Columns) -> list[tuple[Any, Any, Any]] | str:
-    """Label, box and keypoints of each object of a row; or what is wrong with it."""
+def _is_missing(label: Any) -> bool:
+    return label is None or (isinstance(label, float) and math.isnan(label))
+
+
+def _objects(row: Row, columns: _Columns) -> list[tuple[Any, Any, Any] | None] | str:
+    """Label, box and keypoints of each object of a row, None for an empty entry; or what is wrong with the row."""
     keypoints = row[columns.keypoints] if columns.keypoints and not columns.inner else None
     if columns.objects is None:
         return [(row[columns.label], None, keypoints)]
@@ -216,13 +237,21 @@ def _objects(row: Row, columns: _Columns) -> list[tuple[Any, Any, Any]] | str:
     if keypoints is not None and len(objects) > 1:
         return f"keypoints of one object for {len(objects)} objects"
     return [
-        (o[columns.label], o["bbox"], o[columns.keypoints] if columns.inner and columns.keypoints else keypoints)
+        None
+        if o is None
+        else (o[columns.label], o["bbox"], o[columns.keypoints] if columns.inner and columns.keypoints else keypoints)
         for o in objects
     ]
 
 
-def _point_names(splits: Mapping[str, Any], columns: _Columns, tables: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the landmarks: the fields' own, or their numbers in a list from 1."""
+def _point_names(
+    splits: Mapping[str, Any], columns: _Columns, tables: Mapping[str, Any], doing: str
+) -> tuple[str, ...]:
+    """Names of the landmarks: the fields' own, or their numbers in a list from 1.
+
+    Raises:
+        DataError: the points are one flat list of numbers.
+    """
     if columns.keypoints is None:
         return ()
     features = next(iter(splits.values())).features
@@ -231,11 +260,18 @@ def _point_names(splits: Mapping[str, Any], columns: _Columns, tables: Mapping[s
     if isinstance(fields, Mapping):
         return tuple(map(str, fields))
     longest = 0
-    for table in tables.values():
-        for row in table:
+    for part, table in tables.items():
+        for i, row in enumerate(table):
             here = _objects(row, columns)
-            if not isinstance(here, str):
-                longest = max([longest, *(len(points or ()) for _, _, points in here)])
+            for thing in () if isinstance(here, str) else here:
+                points = (None if thing is None else thing[2]) or ()
+                if any(isinstance(point, int | float) for point in points):
+                    raise DataError(
+                        doing,
+                        f"the flat list {brief(points)} in {columns.keypoints!r} ({part}, row {i})",
+                        "give a list of [x, y] or [x, y, v] for each object, one for each landmark",
+                    )
+                longest = max(longest, len(points))
     return tuple(f"landmark {k + 1}" for k in range(longest))
 
 
@@ -245,8 +281,10 @@ def _landmarks(keypoints: Any, names: Sequence[str]) -> tuple[NDArray[np.float32
         return landmarks, present
     given: Iterable[Any] = (keypoints.get(n) for n in names) if isinstance(keypoints, Mapping) else keypoints
     for k, point in enumerate(given):
-        if point is None or len(point) == 0 or (len(point) > 2 and not point[2]):
+        if point is None or (isinstance(point, list) and (not point or (len(point) > 2 and not point[2]))):
             continue
+        if not isinstance(point, list) or len(point) == 1:
+            raise ValueError(f"{names[k]!r} is {brief(point)}: give [x, y] or [x, y, v]")
         x, y = float(point[0]), float(point[1])
         if not np.isfinite([x, y]).all():
             raise ValueError(f"{names[k]!r} at {list(point)}")

@@ -1,6 +1,6 @@
 """From the settings to the images of one split."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,7 +23,7 @@ from partscope.data.negatives import read_with_negatives
 from partscope.data.part_tables import read_part_tables
 from partscope.data.pascal_part import read_pascal_part
 from partscope.data.photos import FilePhotos, JoinedPhotos, Listing, MirroredPhotos
-from partscope.data.problems import refuse
+from partscope.data.problems import gone, refuse
 from partscope.data.sample import PhotoSet
 from partscope.errors import DataError, SettingsError
 from partscope.settings import DataSettings
@@ -56,6 +56,8 @@ class Survey(NamedTuple):
     """The images without a fault, unmirrored; what is wrong with the others is in its `left_out`."""
     present: Bool[Tensor, "n k"]
     """Which landmarks are on each image."""
+    passed_over: Mapping[str, int] = {}
+    """What lies in the data set and is not taken though it has no fault; of both splits, with its number."""
 
 
 def load_photos(settings: DataSettings, input_size: int, split: Split) -> PhotoSet:
@@ -104,21 +106,30 @@ def open_photos(settings: DataSettings, input_size: int, split: Split) -> Genera
             f"listing the {split} images of {_place(settings)!r}",
         )
     else:
-        photos, _ = yield from _looked_at(photos, split)
+        photos, *_ = yield from _looked_at(photos, split)
     if not len(photos):
-        faults = f"; {len(photos.left_out)} rows or files have a fault" if photos.left_out else ""
+        faults = f"; {len(gone(photos.left_out))} rows or files have a fault" if photos.left_out else ""
         raise DataError(
             f"listing the {split} images of {_place(settings)!r}",
-            f"none of {', '.join(photos.categories)} in this split{faults}",
+            f"{_nothing_of(photos.categories)} in this split{faults}",
             "add images, or change data.test_share or data.categories",
         )
     for others in negatives:
         if settings.on_problem == "skip":
-            others, _ = yield from _looked_at(others, split)
+            others, *_ = yield from _looked_at(others, split)
         photos = JoinedPhotos(photos, others)
     if split == "train":
         photos = with_moved_crops(photos, settings.crops)
     return MirroredPhotos(photos) if settings.mirror and split == "train" else photos
+
+
+def _nothing_of(categories: tuple[str, ...]) -> str:
+    """How a message says that a split is empty.
+
+    >>> _nothing_of(("cat", "dog")), _nothing_of(())
+    ('none of cat, dog', 'no object of any category')
+    """
+    return f"none of {', '.join(categories)}" if categories else "no object of any category"
 
 
 def survey_photos(settings: DataSettings, input_size: int, split: Split) -> Generator[Progress, None, Survey]:
@@ -135,12 +146,12 @@ def survey_photos(settings: DataSettings, input_size: int, split: Split) -> Gene
         DataError: the data set cannot be read at all, or a category or landmark is unknown.
     """
     photos, *negatives = _parts(settings, input_size, split)
-    photos, present = yield from _looked_at(photos, split)
+    photos, present, passed_over = yield from _looked_at(photos, split)
     for others in negatives:
-        others, _ = yield from _looked_at(others, split)
+        others, *_ = yield from _looked_at(others, split)
         photos = JoinedPhotos(photos, others)
         present = torch.cat([present, torch.zeros(len(others), present.shape[1], dtype=torch.bool)])
-    return Survey(photos, present)
+    return Survey(photos, present, passed_over)
 
 
 def _looked_at(photos: PhotoSet, split: Split) -> Generator[Progress, None, Survey]:
@@ -152,8 +163,9 @@ def _looked_at(photos: PhotoSet, split: Split) -> Generator[Progress, None, Surv
             found: Checked = end.value
             break
     good = [i for i in range(len(photos)) if i not in found.problems]
-    kept = photos.without(found.problems) if isinstance(photos, FilePhotos) else photos
-    return Survey(kept, found.present[good])
+    if not isinstance(photos, FilePhotos):
+        return Survey(photos, found.present[good])
+    return Survey(photos.without(found.problems), found.present[good], photos.passed_over)
 
 
 def _parts(settings: DataSettings, input_size: int, split: Split) -> list[PhotoSet]:

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from partscope.data.matlab5 import read_version5
 from partscope.errors import DataError
+from partscope.matlab5 import read_version5
 
 
 def read_mat(path: Path, name: str, only: Collection[int] | None = None) -> Any:

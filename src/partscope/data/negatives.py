@@ -22,6 +22,8 @@ _SETTING = "data.negative_categories"
 def read_with_negatives(reader: Reader, root: Path, settings: DataSettings, split: Split) -> Listing:
     """What a reader lists, with the objects of `negative_categories` as negatives: they carry no landmark.
 
+    Landmarks that none but negatives can have are left out.
+
     Raises:
         SettingsError: a category is wanted both ways, or none is left.
         DataError: as the reader; a category is not in the data.
@@ -49,13 +51,21 @@ def read_with_negatives(reader: Reader, root: Path, settings: DataSettings, spli
         raise SettingsError(
             "checking the settings of the data", f"{_SETTING} names all categories", "leave one of them out"
         )
+    every_name, can_have = listing.landmark_names, listing.landmarks_of
+    own = {point for name in kept for point in can_have.get(name, every_name)}
+    columns = [k for k, name in enumerate(every_name) if name in own]
     single = settings.single_category
     photos = []
     for photo in listing.photos:
+        photo = photo._replace(landmarks=photo.landmarks[columns], present=photo.present[columns])
         name = listing.categories[photo.category]
         if name in kept:
             photos.append(photo._replace(category=0 if single else kept.index(name)))
         else:
             nothing = np.zeros_like(photo.landmarks), np.zeros_like(photo.present)
             photos.append(photo._replace(category=NEGATIVE, landmarks=nothing[0], present=nothing[1]))
-    return listing._replace(photos=photos, categories=(single,) if single else kept)
+    return listing._replace(
+        photos=photos,
+        categories=(single,) if single else kept,
+        landmark_names=tuple(every_name[k] for k in columns),
+    )

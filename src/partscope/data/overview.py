@@ -3,6 +3,7 @@
 import contextlib
 import statistics
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from partscope.data.load import Survey
@@ -43,6 +44,10 @@ class Overview(NamedTuple):
     """None where images come from no file."""
     problems: tuple[Problem, ...]
     """Of both splits, each once."""
+    empty: tuple[str, ...]
+    """Those of the splits (`training`, `test`) without an image of any category, which no fit takes."""
+    passed_over: Mapping[str, int]
+    """What lies in the data set and is not taken though it has no fault, with its number."""
 
 
 def overview(train: Survey, test: Survey) -> Overview:
@@ -57,6 +62,10 @@ def overview(train: Survey, test: Survey) -> Overview:
         landmarks,
         _sizes(train, test),
         tuple(dict.fromkeys((*train.photos.left_out, *test.photos.left_out))),
+        tuple(
+            name for name, tally in zip(("training", "test"), tallies, strict=True) if tally.total() == tally[NEGATIVE]
+        ),
+        train.passed_over,
     )
 
 

@@ -26,6 +26,7 @@ from partscope.data.pascal_part import (
     of_split,
     part_name,
     side_of,
+    too_small,
 )
 from partscope.data.photos import Listing, Photo
 from partscope.data.problems import Problem
@@ -45,6 +46,9 @@ DET_ANIMALS = {
     "n02503517": "elephant", "n02509815": "red panda", "n02510455": "giant panda",
 }  # fmt: skip
 """Names of the ILSVRC categories, whose tables lie in folders called by their WordNet number."""
+
+UNMARKED = "objects of which the tables hold no box"
+"""How a listing tells those that it cannot crop."""
 
 _MAIN = ("head", "neck", "torso")
 _FOURTH = {"bird": "beak", "cat": "nose", "cow": "muzzle", "dog": "nose", "horse": "muzzle", "sheep": "muzzle"}
@@ -81,11 +85,13 @@ def read_part_tables(root: Path, settings: DataSettings, split: Literal["train",
     kept = chosen(list(tables), settings.categories, "category", "data.categories")
     has = {name: DET_PARTS if _is_det(tables[name]) else table_parts(name) for name in kept}
     usual = {name: has[name] if _is_det(tables[name]) else _MAIN for name in kept}
-    names = tuple(dict.fromkeys(part for name in kept for part in (has if settings.landmarks else usual)[name]))
+    can_have = has if settings.landmarks else usual
+    names = tuple(dict.fromkeys(part for name in kept for part in can_have[name]))
     wanted = chosen(names, settings.landmarks, "landmark", "data.landmarks")
     problems: list[Problem] = []
     photos: list[Photo] = []
     keys: list[str] = []
+    small = unmarked = 0
     for k, category in enumerate(kept):
         place, parts = tables[category], [part for part in has[category] if part in wanted]
         try:
@@ -97,7 +103,8 @@ def read_part_tables(root: Path, settings: DataSettings, split: Literal["train",
         found = []
         for number, row in enumerate(rows, 1):
             if row.box is None and not row.fault:
-                continue  # an ILSVRC object of which the tables hold nothing
+                unmarked += 1  # an ILSVRC object of which the tables hold nothing
+                continue
             where = f"{place.name}, row {number}"
             path = None if row.fault else find(row.file, number)
             known = row.file and not _is_det(place) and settings.split == "image"
@@ -106,14 +113,17 @@ def read_part_tables(root: Path, settings: DataSettings, split: Literal["train",
                 problems.append(Problem(where, row.fault, TODO, side))
             elif path is None:
                 problems.append(Problem(where, f"no photograph {row.file or number!r}", "restore the photograph", side))
-            elif row.box is not None and row.box[2] * row.box[3] >= settings.min_side**2:
+            elif row.box is not None and row.box[2] * row.box[3] < settings.min_side**2:
+                small += 1
+            elif row.box is not None:
                 name = f"{category}/{row.file or path.name}#{number}"
                 found.append(Photo(path, name, k, *_landmarks(row, names), row.box, None, where))
         photos += found
         keys += _keys_of_copies(found, place.name) if _is_det(place) else [p.path.name for p in found]
     picked = of_split(photos, keys, settings, split)
     single = settings.single_category
-    return Listing(picked, (single,) if single else kept, names, tuple(problems))
+    passed_over = too_small(small, settings.min_side) | ({UNMARKED: unmarked} if unmarked else {})
+    return Listing(picked, (single,) if single else kept, names, tuple(problems), passed_over, can_have)
 
 
 def _tables(root: Path) -> dict[str, Path]:

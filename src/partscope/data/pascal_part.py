@@ -95,6 +95,7 @@ def read_pascal_part(root: Path, settings: DataSettings, split: Literal["train",
     there = {entry.name for entry in folder.iterdir()}
     problems: list[Problem] = []
     photos: list[Photo] = []
+    small = 0
     for file, entry in read_index(root / "Annotations_Part").items():
         source = f"Annotations_Part/{file}"
         image = f"{Path(file).stem}.jpg"
@@ -112,11 +113,24 @@ def read_pascal_part(root: Path, settings: DataSettings, split: Literal["train",
             bad = marked.fault or _unknown_part(marked)
             if bad:
                 problems.append(Problem(where, bad, _TODO, side))
-            elif marked.box is not None and marked.box[2] * marked.box[3] >= settings.min_side**2:
+            elif marked.box is not None and marked.box[2] * marked.box[3] < settings.min_side**2:
+                small += 1
+            elif marked.box is not None:
                 photos.append(_photo(folder / image, marked, kept, names, entry.size, where))
     picked = of_split(photos, [p.path.name for p in photos], settings, split)
     single = settings.single_category
-    return Listing(picked, (single,) if single else kept, names, tuple(problems))
+    can_have = {name: parts_of((name,)) for name in kept}
+    passed_over = too_small(small, settings.min_side)
+    return Listing(picked, (single,) if single else kept, names, tuple(problems), passed_over, can_have)
+
+
+def too_small(count: int, side: int) -> dict[str, int]:
+    """How a listing tells the objects that `data.min_side` leaves out.
+
+    >>> too_small(7, 50), too_small(0, 50)
+    ({'objects of less area than 50 x 50 px (data.min_side)': 7}, {})
+    """
+    return {f"objects of less area than {side} x {side} px (data.min_side)": count} if count else {}
 
 
 def side_of(key: str, test_share: float) -> Literal["train", "test"]:

@@ -49,6 +49,10 @@ class Listing(NamedTuple):
     landmark_names: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
     """Faults of both splits' rows and files; what they concern is not among the photos."""
+    passed_over: Mapping[str, int] = {}
+    """What is there, has no fault, and is not taken all the same; of both splits, with its number."""
+    landmarks_of: Mapping[str, tuple[str, ...]] = {}
+    """Landmarks that a category can have, by its name; one that is not named here can have all."""
 
 
 @final
@@ -78,6 +82,7 @@ class FilePhotos(PhotoSet):
         self.input_size = input_size
         self._chosen = list(chosen)
         self.left_out = listing.problems
+        self.passed_over = listing.passed_over
         self._photos = listing.photos
         self._margin, self._aspect = margin, aspect
         self._digests: dict[Path, str] = {}

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from partscope.data import told_left_out
 from partscope.diagnosis.fidelity import fidelity
 from partscope.diagnosis.following import keypoint_regression, landmark_r2
 from partscope.diagnosis.number import Number, interval, mean_number, resample
@@ -291,18 +292,14 @@ def _warnings(content: dict[str, Any]) -> list[str]:
         )
     own = content["fidelity"].get("performer", {}).get("error", {}).get("value")
     named = len(content["categories"]) + int(content["counts"]["test_negatives"] > 0)
-    if own is not None and own >= 1 - 1 / named:
+    if own is not None and own >= max(0.5, 1 - 1 / named):  # of one category, half may be wrong by chance too
         said.append(
             f"The performer's own error is {_percent(own)}, no better than guessing: its scores may stand in another "
             "order than the categories. Errors and contributions then mean nothing."
         )
-    lost = content["counts"]["left_out"]
-    if lost["problems"]:
-        first = lost["problems"][0]
-        said.append(
-            f"Damaged rows or files were left out: {lost['train']} of the training images, {lost['test']} of the test "
-            f"images, {lost['unknown']} of unknown split. The first is {first['where']}: {first['what']}."
-        )
+    lost = told_left_out(content["counts"]["left_out"])
+    if lost:
+        said.append(lost)
     if content["counts"]["test_images"] < 100:
         said.append(f"Only {content['counts']['test_images']} test images: intervals are wide and may be too narrow.")
     dead = content["counts"]["dead_filters"]

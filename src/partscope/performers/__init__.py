@@ -1,7 +1,7 @@
 """The frozen network under diagnosis: finding where to read it, reading it, and resuming it."""
 
 from partscope.performers.caffe import AlexNetBVLC
-from partscope.performers.catalogue import CATALOGUE, TapRow, list_taps, load_performer
+from partscope.performers.catalogue import CATALOGUE, load_performer
 from partscope.performers.creatures_net import CreaturesNet
 from partscope.performers.front import Front, Tail
 from partscope.performers.head import TrainingRecord, train_head, train_network, with_head
@@ -10,6 +10,7 @@ from partscope.performers.performer import Features, Performer
 from partscope.performers.row import Row
 from partscope.performers.segment import Segment
 from partscope.performers.spine import Spine, SpineStep
+from partscope.performers.taps import TapRow, TapTable, list_taps, tap_table
 from partscope.performers.trained import Trained, read_trained, write_trained
 from partscope.performers.trainee import Beginning, Trainee, prepare_trainee
 from partscope.performers.vgg_m_s import VGGM, VGGS
@@ -31,6 +32,7 @@ __all__ = [
     "SpineStep",
     "Tail",
     "TapRow",
+    "TapTable",
     "TrainStep",
     "Trained",
     "Trainee",
@@ -39,6 +41,7 @@ __all__ = [
     "load_performer",
     "prepare_trainee",
     "read_trained",
+    "tap_table",
     "train_head",
     "train_network",
     "with_head",

@@ -7,7 +7,6 @@ from dataclasses import replace
 from difflib import get_close_matches
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from partscope.errors import PerformerError
 from partscope.performers.caffe import AlexNetBVLC, resnet50_v1
 from partscope.performers.creatures_net import CreaturesNet
-from partscope.performers.frozen import frozen_copy
 from partscope.performers.library import (
     library_row,
     structure,
@@ -27,10 +25,8 @@ from partscope.performers.library import (
 from partscope.performers.matconvnet import read_matconvnet
 from partscope.performers.orders import reordered
 from partscope.performers.performer import Performer
-from partscope.performers.plan import why_not_tap
 from partscope.performers.row import Row
-from partscope.performers.spine import find_spine
-from partscope.performers.trained import opened
+from partscope.performers.trained import Trained, check_widths, opened
 from partscope.performers.vgg_m_s import VGGM, VGGS
 from partscope.performers.weights import PIXELS, Weights, fit_weights, read_weights
 from partscope.settings import PerformerSettings
@@ -163,9 +159,13 @@ def load_performer(settings: PerformerSettings) -> Performer:
         PerformerError: no such network, no such weights, weights that do not fit, a download that fails, or a
             tap or target that is not there.
     """
-    settings, row = row_of(settings)
+    settings, trained = opened(settings)
+    row = _row(settings, trained)
     size = settings.input_size or row.input_size
     weights = stored_weights(settings)
+    names = weights.class_names if trained is None else trained.class_names
+    if trained is not None:
+        check_widths(trained, row.head or (row.classifier,), weights.state, Path(settings.weights or "").parent)
     module = _fitted(settings, row, weights.state, weights.source)
     return Performer.for_model(
         module,
@@ -175,7 +175,7 @@ def load_performer(settings: PerformerSettings) -> Performer:
         tap=settings.tap or row.tap,
         targets=settings.targets or (None if settings.tap else row.targets),
         name=settings.name,
-        class_names=weights.class_names if settings.head == "own" else (),
+        class_names=names if settings.head == "own" else (),
     )
 
 
@@ -186,11 +186,22 @@ def row_of(settings: PerformerSettings) -> tuple[PerformerSettings, Row]:
         The settings with the network's name and its file of weights, and the row with its normalisation.
 
     Raises:
-        PerformerError: no such network, or a folder that holds no trained performer.
+        PerformerError: no such network, no such weights, or a folder that holds no trained performer.
     """
     settings, trained = opened(settings)
-    row = catalogue_row(settings.name, _member(settings.weights))
-    return settings, row if trained is None else replace(row, mean=trained.mean, std=trained.std)
+    return settings, _row(settings, trained)
+
+
+def _row(settings: PerformerSettings, trained: Trained | None) -> Row:
+    member, weights = _member(settings.weights), settings.weights
+    row = catalogue_row(settings.name, member)
+    if weights is not None and not (member and row.download) and not Path(weights).expanduser().exists():
+        raise PerformerError(
+            f"reading the weights '{weights}'",
+            "no such file",
+            "set performer.weights to a file of weights, a folder of `train-performer`, or torchvision's name of some",
+        )
+    return row if trained is None else replace(row, mean=trained.mean, std=trained.std)
 
 
 def stored_weights(settings: PerformerSettings) -> Weights:
@@ -264,7 +275,7 @@ def _read(settings: PerformerSettings, row: Row, size: int, published: bool) -> 
         if path.suffix == ".mat":
             return read_matconvnet(path, structure(row.build, row.outputs))
         order = settings.weights_order
-        module = structure(row.build, row.outputs) if order in ("torch", "caffe") else _random(row)
+        module = structure(row.build, row.outputs) if order in ("torch", "caffe") else random_network(row)
         weights = reordered(read_weights(path), order, module, size, f"'{settings.weights}'")
         if order in ("caffe", "keras_bgr") and weights.mean is None and not settings.mean:
             raise PerformerError(
@@ -288,51 +299,8 @@ def _read(settings: PerformerSettings, row: Row, size: int, published: bool) -> 
     return torchvision_weights(row.download)
 
 
-def _random(row: Row) -> nn.Module:
+def random_network(row: Row) -> nn.Module:
     """Make the network with random weights; torch's random state stays."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return row.build(row.outputs)
-
-
-@final
-class TapRow(NamedTuple):
-    """One line of `partscope taps NAME`."""
-
-    name: str
-    """Dotted name to give as tap or target."""
-    kind: str
-    """Class of the module."""
-    shape: tuple[int, ...]
-    """Shape of its output without the batch axis."""
-    tappable: bool
-    """Whether it can be the tap."""
-    why: str
-    """Why not; empty if it can."""
-
-
-def list_taps(network: str | nn.Module, input_size: int | None = None) -> list[TapRow]:
-    """List the layers on the way to the scores; needs no weights.
-
-    Args:
-        network: a name of the catalogue, ``torchvision:NAME``, ``timm:NAME``, or any module.
-        input_size: side of the square input, px; None takes the row's, or 224.
-
-    Returns:
-        One row a layer, in order.
-
-    Raises:
-        PerformerError: no such network, or it cannot be traced.
-    """
-    if isinstance(network, str):
-        row = catalogue_row(network)
-        module = _random(row)
-        name, size = network, input_size or row.input_size
-    else:
-        module, name, size = network, type(network).__name__, input_size or 224
-    spine = find_spine(frozen_copy(module), size, name)
-    reasons = [why_not_tap(spine, i) for i in range(len(spine.steps))]
-    return [
-        TapRow(step.label, type(step.module).__name__, step.output_shape, not why, why)
-        for step, why in zip(spine.steps, reasons, strict=True)
-    ]

@@ -49,7 +49,8 @@ def check_normalisation(
         name: what to call the network in errors.
 
     Raises:
-        PerformerError: another count, a standard deviation of 0 or less, or a mean image of another shape.
+        PerformerError: another count, numbers that are not finite, a standard deviation of 0 or less, or a mean
+            image of another shape.
     """
     if isinstance(mean, Tensor):
         if tuple(mean.shape) != (3, side, side) or not bool(torch.isfinite(mean).all()):
@@ -60,11 +61,16 @@ def check_normalisation(
             )
         mean = None
     for label, values in (("mean", mean), ("std", std)):
-        if values is not None and (len(values) != 3 or (label == "std" and min(values) <= 0)):
+        if values is None:
+            continue
+        numbers = torch.as_tensor(values, dtype=torch.float64)
+        sound = numbers.shape == (3,) and bool(numbers.isfinite().all())
+        if not sound or (label == "std" and float(numbers.min()) <= 0):
+            got = numbers.tolist() if numbers.ndim <= 1 else f"numbers of shape {tuple(numbers.shape)}"
             raise PerformerError(
                 f"setting the normalisation of {name}",
-                f"{label} = {tuple(values)}",
-                "give three numbers, one a colour channel; std above 0",
+                f"{label} = {tuple(got) if isinstance(got, list) else got}",
+                "give three finite numbers, one a colour channel; std above 0",
             )
 
 

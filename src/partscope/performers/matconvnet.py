@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.io import loadmat
 from torch import Tensor, nn
 
 from partscope.errors import PerformerError
+from partscope.matlab5 import read_variables
 from partscope.performers.weights import PIXELS, Weights, first_line
 
 Array = NDArray[Any]
-_VARIABLES = ["layers", "meta", "normalization", "classes"]
+_VARIABLES = ("layers", "meta", "normalization", "classes")
+_AGAIN = "copy or download the file again"
 
 
 class _Layer(NamedTuple):
@@ -22,7 +23,7 @@ class _Layer(NamedTuple):
 
     name: str
     kind: str
-    fields: Array
+    fields: dict[str, Any]
 
 
 def read_matconvnet(path: Path, module: nn.Module) -> Weights:
@@ -69,59 +70,80 @@ def read_matconvnet(path: Path, module: nn.Module) -> Weights:
 def _content(path: Path, doing: str) -> dict[str, Any]:
     if not path.is_file():
         raise PerformerError(doing, "no such file", "set performer.weights to a .mat file of MatConvNet")
-    try:
-        content: dict[str, Any] = loadmat(path, variable_names=_VARIABLES, squeeze_me=False, struct_as_record=True)
-    except NotImplementedError as error:
+    content = path.read_bytes()
+    if b"MATLAB 7.3" in content[:128]:
         raise PerformerError(
             doing,
             "a MATLAB file of version 7.3 (HDF5)",
             "save it again in MATLAB with save(file, '-struct', 'net', '-v7')",
-        ) from error
-    except Exception as error:  # scipy raises many kinds for a file that is cut off or no .mat file
-        raise PerformerError(
-            doing, f"a damaged file ({first_line(error)})", "copy or download the file again"
-        ) from error
-    return content
+        )
+    try:
+        return read_variables(content, _VARIABLES)
+    except Exception as error:  # damaged bytes raise many kinds
+        raise PerformerError(doing, f"a damaged file ({first_line(error)})", _AGAIN) from error
 
 
 def _layers(content: dict[str, Any], doing: str) -> list[_Layer]:
     cells = content.get("layers")
-    if cells is None:
+    structs = [_struct(cell) for cell in cells] if isinstance(cells, list) else []
+    if "layers" not in content:
         found = "no variable 'layers'"
-    elif cells.dtype.names is not None and "block" in cells.dtype.names:
+    elif isinstance(cells, list) and any(isinstance(cell, dict) and "block" in cell for cell in cells):
         found = "a DagNN, whose layers branch"
-    elif cells.dtype != object or not all(_is_struct(cell) for cell in cells.flat):
+    elif not structs or any(struct is None for struct in structs):
         found = "a variable 'layers' that is not a list of layers"
     else:
-        layers = [_Layer(_text(cell, "name"), _text(cell, "type"), cell) for cell in cells.flat]
+        layers = [_Layer(_text(s, "name"), _text(s, "type"), s) for s in structs if s is not None]
         if any(layer.kind == "conv" for layer in layers):
             return layers
         found = "a list of layers without a convolution"
     raise PerformerError(doing, found, "give a MatConvNet network saved as a SimpleNN, or weights as .safetensors")
 
 
-def _is_struct(value: object) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.names is not None and value.size == 1
+def _struct(value: object) -> dict[str, Any] | None:
+    """The one structure that a value is, as the reader gives it; None where it is none or several."""
+    single = isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict)
+    return value[0] if single and isinstance(value, list) else None
 
 
-def _get(struct: Array, name: str) -> Array | None:
+def _get(struct: dict[str, Any] | None, name: str) -> Any:
     """Find a field of a structure, unwrapped; None where it is missing or empty."""
-    if struct.dtype.names is None or name not in struct.dtype.names or struct.size != 1:
-        return None
-    value = struct[name].flat[0]
-    while isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
-        value = value.flat[0]
-    return value if isinstance(value, np.ndarray) and value.size else None
+    value = None if struct is None else struct.get(name)
+    while isinstance(value, list) and len(value) == 1 and not isinstance(value[0], dict):
+        value = value[0]
+    return None if isinstance(value, (list, str)) and not value else value
 
 
-def _text(struct: Array, name: str) -> str:
+def _text(struct: dict[str, Any], name: str) -> str:
     value = _get(struct, name)
-    return "" if value is None else str(value.flat[0])
+    return value if isinstance(value, str) else ""
 
 
-def _numbers(struct: Array, name: str, default: Sequence[float]) -> list[float]:
-    value = _get(struct, name)
-    return list(default) if value is None else [float(v) for v in value.flat]
+def _numbers(layer: _Layer, key: str, default: Sequence[float], counts: Sequence[int], doing: str) -> list[float]:
+    value = _get(layer.fields, key)
+    if value is None:
+        return list(default)
+    if not isinstance(value, np.ndarray) or value.size not in counts:
+        found = f"{value.size} numbers" if isinstance(value, np.ndarray) else _kind(value)
+        raise PerformerError(
+            doing, f"layer '{layer.name}' with {key} of {found} where {' or '.join(map(str, counts))} belong", _AGAIN
+        )
+    return [float(v) for v in value.flat]
+
+
+def _kind(value: object) -> str:
+    return f"the text '{value[:20]}'" if isinstance(value, str) else "a list of values"
+
+
+def _reals(value: Any, what: str, doing: str) -> NDArray[np.float32]:
+    """An array of finite numbers; refuses everything else that a `.mat` file may hold in its place."""
+    if not isinstance(value, np.ndarray):
+        raise PerformerError(doing, f"{what} that is {_kind(value)}", _AGAIN)
+    with np.errstate(over="ignore"):
+        numbers = value.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise PerformerError(doing, f"{what} with values that are not finite", _AGAIN)
+    return numbers
 
 
 def _weights(layer: _Layer, name: str, part: nn.Module, doing: str) -> dict[str, Tensor]:
@@ -130,19 +152,26 @@ def _weights(layer: _Layer, name: str, part: nn.Module, doing: str) -> dict[str,
     if cell is None:
         pair = [_get(layer.fields, "filters"), _get(layer.fields, "biases")]
     else:
-        pair = [*cell.flat] if cell.dtype == object else [cell]
-    filters = pair[0] if pair else None
-    if filters is None or filters.dtype.kind != "f" or filters.ndim > 4:
+        pair = [*cell, None][:2] if isinstance(cell, list) else [cell, None]
+    filters, biases = pair
+    if filters is None or (isinstance(filters, (list, str)) and not filters):
         _differ(doing, f"layer '{layer.name}' of the file holds no filters")
-    assert filters is not None
+    filters = _reals(filters, f"a filter bank of layer '{layer.name}'", doing)
+    if filters.ndim > 4:
+        _differ(doing, f"layer '{layer.name}' of the file with filters of shape {filters.shape}")
     filters = filters.reshape(*filters.shape, *[1] * (4 - filters.ndim))
-    weight = np.ascontiguousarray(filters.transpose(3, 2, 0, 1), dtype=np.float32)
+    weight = np.ascontiguousarray(filters.transpose(3, 2, 0, 1))
     if isinstance(part, nn.Linear):
         weight = weight.reshape(len(weight), -1)
-    biases = pair[1] if len(pair) > 1 and pair[1] is not None and pair[1].size else np.zeros(len(weight))
+    empty = biases is None or (isinstance(biases, (list, str)) and not biases)
+    numbers = (
+        np.zeros(len(weight), np.float32)
+        if empty
+        else _reals(biases, f"a row of biases of layer '{layer.name}'", doing).reshape(-1)
+    )
     state = {f"{name}.weight": torch.from_numpy(weight)}
-    if getattr(part, "bias", None) is not None or biases.any():
-        state[f"{name}.bias"] = torch.from_numpy(biases.reshape(-1).astype(np.float32))
+    if getattr(part, "bias", None) is not None or numbers.any():
+        state[f"{name}.bias"] = torch.from_numpy(numbers)
     return state
 
 
@@ -159,19 +188,22 @@ def _compare(layers: list[_Layer], module: nn.Module, doing: str) -> None:
         if kind is not nn.Conv2d and len(own) != len(stored):
             _differ(doing, f"{len(stored)} layers of kind '{names[0]}' where the network has {len(own)}")
         for layer, (name, part) in zip(stored, own, strict=False):
-            found, wanted = _geometry(layer), _own_geometry(part)
+            found, wanted = _geometry(layer, doing), _own_geometry(part)
             for key, value in wanted.items():
                 if not np.allclose(found[key], value, rtol=1e-4):
                     file, net = (", ".join(f"{v:g}" for v in values) for values in (found[key], value))
                     _differ(doing, f"layer '{layer.name}' with {key} {file}, the network's '{name}' has {net}")
 
 
-def _geometry(layer: _Layer) -> dict[str, list[float]]:
+def _geometry(layer: _Layer, doing: str) -> dict[str, list[float]]:
     if layer.kind in ("lrn", "normalize"):
-        size, k, alpha, beta = _numbers(layer.fields, "param", (5.0, 1.0, 1.0, 0.5))
+        size, k, alpha, beta = _numbers(layer, "param", (5.0, 1.0, 1.0, 0.5), (4,), doing)
         return {"param (n, k, alpha, beta)": [size, k, alpha * size, beta]}
-    pad, stride = _numbers(layer.fields, "pad", (0.0,)), _numbers(layer.fields, "stride", (1.0,))
-    window = _numbers(layer.fields, "pool", (1.0,))
+    pad = _numbers(layer, "pad", (0.0,), (1, 4), doing)
+    stride, window = (
+        _numbers(layer, key, (1.0,), (1, 2), doing) if key == "stride" or layer.kind == "pool" else [1.0]
+        for key in ("stride", "pool")
+    )
     return {"stride": _wide(stride, 2), "padding": _wide(pad, 4), "window": _wide(window, 2)}
 
 
@@ -197,30 +229,27 @@ def _differ(doing: str, got: str) -> None:
     raise PerformerError(doing, got, "set performer.name to the network that these weights are of")
 
 
-def _meta(content: dict[str, Any], group: str) -> Array | None:
+def _meta(content: dict[str, Any], group: str) -> dict[str, Any] | None:
     """Find a group of facts, in `meta` (later releases) or beside the layers (earlier ones)."""
-    if _is_struct(content.get("meta")):
-        return _get(content["meta"], group)
-    return content.get(group) if _is_struct(content.get(group)) else None
+    meta = _struct(content.get("meta"))
+    return _struct(content.get(group) if meta is None else _get(meta, group))
 
 
 def _mean(content: dict[str, Any], doing: str) -> tuple[float, ...] | Tensor | None:
-    group = _meta(content, "normalization")
-    image = None if group is None else _get(group, "averageImage")
-    if image is None:
+    stored = _get(_meta(content, "normalization"), "averageImage")
+    if stored is None:
         return None
+    image = _reals(stored, "an averageImage", doing)
     if image.size == 3:
-        return tuple(float(value) / 255 for value in image.flat)
+        return tuple(float(value) / 255 for value in stored.flat)
     if image.ndim != 3 or image.shape[2] != 3:
         raise PerformerError(
             doing, f"an averageImage of shape {image.shape}", "give one of (height, width, 3), or three numbers"
         )
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32) / np.float32(255))
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)) / np.float32(255))
 
 
 def _class_names(content: dict[str, Any]) -> tuple[str, ...]:
-    group = _meta(content, "classes")
-    cells = None if group is None else _get(group, "description")
-    if cells is None or cells.dtype != object:
-        return ()
-    return tuple(str(cell.flat[0]) if isinstance(cell, np.ndarray) and cell.size else "" for cell in cells.flat)
+    names = _get(_meta(content, "classes"), "description")
+    cells = names if isinstance(names, list) else [names] if isinstance(names, str) else []
+    return tuple(cell if isinstance(cell, str) else "" for cell in cells)

@@ -43,13 +43,16 @@ def reordered(arrays: dict[str, Tensor], order: Order, module: nn.Module, input_
         The weights, and the normalisation where the order implies one.
 
     Raises:
-        PerformerError: a layer stored in parts that have no counterpart, or no network to find the flattening of.
+        PerformerError: a layer stored in parts that have no counterpart, no network to find the flattening of, or a
+            normalisation of another shape.
     """
     if order == "torch":
         mean, std = arrays.get(MEAN), arrays.get(STD)
         state = {name: value for name, value in arrays.items() if name not in (MEAN, STD)}
-        numbers = mean if mean is None or mean.ndim == 3 else tuple(mean.tolist())
-        return Weights(state, source, numbers, None if std is None else tuple(std.tolist()))
+        _check_stored(MEAN, mean, (1, 3), source)
+        _check_stored(STD, std, (1,), source)
+        numbers = mean if mean is None or mean.ndim == 3 else tuple(map(float, mean.tolist()))
+        return Weights(state, source, numbers, None if std is None else tuple(map(float, std.tolist())))
     pixels = order in ("caffe", "keras_bgr")
     mean = arrays.get(_STORED_MEAN) if pixels else None
     rest = {name: value for name, value in arrays.items() if not (pixels and name == _STORED_MEAN)}
@@ -60,12 +63,25 @@ def reordered(arrays: dict[str, Tensor], order: Order, module: nn.Module, input_
     key = f"{first}.weight"
     if key in state and state[key].ndim == 4 and state[key].shape[1] == 3:
         state[key] = state[key].flip(1).contiguous()
-    return Weights(state, source, None if mean is None else _rgb(mean), PIXELS)
+    return Weights(state, source, None if mean is None else _rgb(mean, source), PIXELS)
 
 
-def _rgb(mean: Tensor) -> tuple[float, ...] | Tensor:
+def _check_stored(name: str, value: Tensor | None, ranks: tuple[int, ...], source: str) -> None:
+    """Refuse a normalisation that is neither three numbers nor, where that is meant, an image."""
+    if value is not None and (value.ndim not in ranks or value.is_complex()):
+        image = "" if ranks == (1,) else " or an image (3, S, S)"
+        raise PerformerError(
+            f"reading the normalisation of {source}",
+            f"'{name}' of shape {tuple(value.shape)} and type {str(value.dtype).removeprefix('torch.')}",
+            f"store three numbers{image} under that name, or leave it out and set performer.{name.rpartition('.')[2]}",
+        )
+
+
+def _rgb(mean: Tensor, source: str) -> tuple[float, ...] | Tensor:
     if mean.numel() == 3:
         return tuple(float(value) / 255 for value in mean.flatten().flip(0))
+    if mean.ndim < 3 or mean.shape[-3:].numel() != mean.numel():
+        _check_stored(_STORED_MEAN, mean, (), source)
     return mean.reshape(mean.shape[-3:]).flip(0).float() / 255
 
 

@@ -20,6 +20,10 @@ ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
     nn.Softsign,
 )
 POOL_TYPES: tuple[type[nn.Module], ...] = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, nn.FractionalMaxPool2d)
+_WHOLE_POOL_TYPES: tuple[type[nn.Module], ...] = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten)
+_ONE_SIDED_TYPES: tuple[type[nn.Module], ...] = (
+    nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.Softmax, nn.LogSoftmax, nn.LogSigmoid,
+)  # fmt: skip
 _SILENT_TYPES: tuple[type[nn.Module], ...] = (nn.Identity, nn.modules.dropout._DropoutNd)
 
 
@@ -96,6 +100,20 @@ def activation_after(spine: Spine, position: int) -> nn.Module:
         if not isinstance(step.module, _SILENT_TYPES):
             break
     return nn.Identity()
+
+
+def one_sided_end(spine: Spine) -> SpineStep | None:
+    """Find an activation after the classifier that keeps all scores on one side of 0, as SqueezeNet's.
+
+    Returns:
+        Its step; None if the scores may fall on both sides.
+    """
+    for step in reversed(spine.steps):
+        if isinstance(step.module, _ONE_SIDED_TYPES):
+            return step
+        if not isinstance(step.module, (*_SILENT_TYPES, *POOL_TYPES, *_WHOLE_POOL_TYPES)):
+            break
+    return None
 
 
 def make_plan(spine: Spine, name: str, tap: str | None, targets: tuple[str, ...] | None) -> Plan:

@@ -1,9 +1,12 @@
 """The folder of a trained performer: what its weights are of, and how to read them back."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from partscope.errors import PerformerError
 from partscope.files import read_json, write_json
@@ -37,7 +40,8 @@ class Trained(NamedTuple):
 
 def write_trained(folder: Path, trained: Trained) -> None:
     """Writes the description beside the weights, whole or not at all."""
-    write_json(folder / DESCRIPTION, {"kind": KIND, **trained._asdict()})
+    exact = trained._replace(mean=tuple(map(float, trained.mean)), std=tuple(map(float, trained.std)))
+    write_json(folder / DESCRIPTION, {"kind": KIND, **exact._asdict()})
 
 
 def read_trained(folder: Path) -> Trained:
@@ -48,6 +52,12 @@ def read_trained(folder: Path) -> Trained:
     """
     doing = f"opening the trained performer '{folder}'"
     if not (folder / DESCRIPTION).is_file():
+        if (folder / WEIGHTS).is_file() and (folder / "training.safetensors").is_file():
+            raise PerformerError(
+                doing,
+                f"'{DESCRIPTION}' is missing, though its training has ended",
+                "restore the file, or run the same `partscope train-performer` command again, which writes it anew",
+            )
         if (folder / "training.safetensors").is_file():
             raise PerformerError(
                 doing, "its training has not ended", "run the same `partscope train-performer` command again"
@@ -66,6 +76,30 @@ def read_trained(folder: Path) -> Trained:
     if file_digest(folder / WEIGHTS) != trained.sha256:
         raise PerformerError(doing, f"'{WEIGHTS}' is not what was trained: its sha256 differs", todo)
     return trained
+
+
+def check_widths(trained: Trained, layers: Sequence[str], state: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuses a description that tells of other layers than the weights hold.
+
+    Args:
+        trained: the description.
+        layers: dotted names of the fully connected layers, the scores last.
+        state: the weights.
+        folder: of both.
+
+    Raises:
+        PerformerError: other widths, or another number of scores or class names.
+    """
+    widths = tuple(len(state[f"{layer}.weight"]) for layer in layers if f"{layer}.weight" in state)
+    names = 2 if trained.outputs == 1 else trained.outputs
+    if trained.widths != widths or widths[-1:] != (trained.outputs,) or len(trained.class_names) != names:
+        told = ", ".join(map(str, trained.widths))
+        raise PerformerError(
+            f"opening the trained performer '{folder}'",
+            f"'{DESCRIPTION}' tells of layers of {told} outputs, {trained.outputs} scores and "
+            f"{len(trained.class_names)} class names, where '{WEIGHTS}' has layers of {', '.join(map(str, widths))}",
+            "restore the folder, or train into another one",
+        )
 
 
 def _described(content: dict[str, Any]) -> Trained | None:

@@ -7,10 +7,12 @@ from typing import Any, Literal, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from partscope.errors import PerformerError
+from partscope.errors import PartscopeError, PerformerError
 from partscope.performers.catalogue import new_network, row_of, stored_weights
 from partscope.performers.front import Front, Tail, outside, under
 from partscope.performers.frozen import frozen_copy, state_digest
+from partscope.performers.images import check_normalisation
+from partscope.performers.plan import one_sided_end
 from partscope.performers.row import Row
 from partscope.performers.spine import Spine, find_spine
 from partscope.performers.weights import Weights, fit_weights
@@ -34,6 +36,8 @@ class Beginning(NamedTuple):
     """Of the dropout layers that the network has."""
     seed: int
     """Of new layers."""
+    both_sides: bool = False
+    """The scores have to be able to fall on both sides of 0, as the logistic loss asks."""
 
 
 @final
@@ -141,17 +145,21 @@ def prepare_trainee(
         The network, on the CPU.
 
     Raises:
-        PerformerError: no such network or layer, weights that do not fit, or none for a frozen layer.
+        PerformerError: no such network or layer, weights that do not fit, or none for a frozen layer; a normalisation
+            that is none; scores on one side of 0 where they need both.
     """
     settings, row = row_of(settings)
     name, size = settings.name, settings.input_size or row.input_size
     stored = Weights({}, "nothing") if begin.random else stored_weights(settings)
     state, source, digest = stored.state, stored.source, state_digest(stored.state)
     row = _normalised(row, settings, stored)
+    check_normalisation(row.mean, row.std, size, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(begin.seed)
         module = new_network(row, settings.head_width, outputs)
     connected = list(row.head or (row.classifier,))
+    if begin.both_sides:
+        _check_both_sides(module, size, name)
     spine, first, learning = None, 0, [""]
     if not begin.full:
         spine = find_spine(frozen_copy(module), size, name)
@@ -187,6 +195,22 @@ def _normalised(row: Row, settings: PerformerSettings, stored: Weights) -> Row:
     if isinstance(own, Tensor):
         own = tuple(float(v) for v in own.mean((1, 2)))
     return replace(row, mean=settings.mean or own or row.mean, std=settings.std or stored.std or row.std)
+
+
+def _check_both_sides(module: nn.Module, size: int, name: str) -> None:
+    """Refuse a network with an activation after its classifier that leaves the logistic loss no way to its least."""
+    try:
+        step = one_sided_end(find_spine(frozen_copy(module), size, name))
+    except PartscopeError:  # no chain to look at; whoever needs one says so
+        return
+    if step is not None:
+        side = "above" if isinstance(step.module, (nn.LogSoftmax, nn.LogSigmoid)) else "below"
+        raise PerformerError(
+            f"choosing the loss of {name}",
+            f"train.loss logistic, where no score is ever {side} 0: "
+            f"'{step.label}' ({type(step.module).__name__}) follows the classifier",
+            "give --train.loss softmax with --train.labels multi, or take another network",
+        )
 
 
 def _own_tensors(module: nn.Module, part: str) -> bool:

@@ -215,11 +215,11 @@ def limits(diagnosis: Diagnosis) -> list[str]:
             "uncertain, and small differences should not be read."
         )
     lost = counts.get("left_out")
-    if lost and lost["problems"]:
+    if lost and lost["problems"] and lost["train"] + lost["test"] + lost["unknown"]:
         first = lost["problems"][0]
         sentences.append(
-            f"Damaged rows or files were left out: {lost['train']:,} of the training images, {lost['test']:,} of "
-            f"the test images, {lost['unknown']:,} of unknown split (the first: {first['where']}, "
+            f"Damaged rows or files were left out: {lost['train']:,} of the training, {lost['test']:,} of "
+            f"the test, {lost['unknown']:,} of unknown split (the first fault: {first['where']}, "
             f"{first['what']}). No number "
             "here speaks of them; if damage is commoner in one category, they are not like the rest."
         )

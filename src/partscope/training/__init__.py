@@ -5,6 +5,7 @@ from partscope.training.classifier import beginning, make_learner, split_images,
 from partscope.training.features import FeatureSource, FeatureStore, compute_features, identity_of
 from partscope.training.fit import Labels, Learner, StepRecord, measure_means, start_magnitudes
 from partscope.training.labels import (
+    check_score_names,
     given_labels,
     match_classes,
     predicted_classes,
@@ -29,6 +30,7 @@ __all__ = [
     "beginning",
     "build_explainer",
     "chance_errors",
+    "check_score_names",
     "compute_features",
     "empty_explainer",
     "errors_of",

@@ -46,6 +46,7 @@ def answers_of(
     loss: Literal["logistic", "softmax"],
     categories: Sequence[str],
     category: Int[Tensor, " n"],
+    tested: Int[Tensor, " m"] | None = None,
 ) -> Answers:
     """Decides the outputs of a classifier of these images.
 
@@ -54,6 +55,7 @@ def answers_of(
         loss: independent outputs, or categories that exclude each other (with negatives, one more: none of them).
         categories: their names.
         category: of each training image, -1 for a negative.
+        tested: of each test image, if there are any to look at.
 
     Raises:
         SettingsError: one category without negatives, or several where one is asked for.
@@ -73,6 +75,12 @@ def answers_of(
             "training a classifier of one category",
             f"no image that is not of '{categories[0]}'",
             "set --data.negatives FOLDER, or use several categories with --train.labels multi",
+        )
+    if len(categories) == 1 and tested is not None and not bool((tested < 0).any()):
+        raise SettingsError(
+            "testing a classifier of one category",
+            f"no test image that is not of '{categories[0]}'",
+            "put more images into data.negatives, whose second half tests, or take several categories",
         )
     names = tuple(categories)
     if loss == "softmax" and negatives:

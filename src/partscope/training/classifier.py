@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from partscope.data import PhotoSet, batches
 from partscope.errors import SettingsError
@@ -71,6 +71,7 @@ def beginning(settings: TrainSettings) -> Beginning:
         initial=settings.initial,
         dropout=settings.dropout,
         seed=settings.seed,
+        both_sides=settings.loss == "logistic",
     )
 
 
@@ -131,7 +132,17 @@ def make_learner(
         answers: what the outputs mean.
         split: which images train.
         settings: how to learn.
+
+    Raises:
+        SettingsError: one image a step, where a batch normalisation learns.
     """
+    norms = [n for n, part in trainee.part.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    if settings.batch_size == 1 and norms:
+        raise SettingsError(
+            f"training {trainee.name}",
+            f"train.batch_size = 1 with {len(norms)} batch normalisations among the layers that learn",
+            "give --train.batch_size 2 or more: one image has no spread to divide by",
+        )
     if isinstance(shown, FeatureStore):
         trainee.begin_scaled(shown.rows(split.kept[:SCALE_ROWS]).tap)
         inputs: FeatureRows | ImageRows = FeatureRows(shown)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from partscope.errors import SettingsError
 from partscope.performers import Performer
+from partscope.training.answers import NONE
 from partscope.training.features import FeatureStore
 from partscope.training.fit import Labels
 
@@ -78,6 +79,50 @@ def score_index(labels: Labels, columns: int) -> Int[Tensor, " n"] | None:
     if columns == categories + 1:
         return torch.where(labels.category >= 0, labels.category, categories)
     return labels.category if columns == categories else None
+
+
+def check_score_names(
+    score_names: Sequence[str] | None, columns: int, categories: Sequence[str], *, certain: bool
+) -> None:
+    """Refuses scores that would be matched with other categories than their own; see :func:`score_index`.
+
+    Args:
+        score_names: what the scores are called, where it is known.
+        columns: number of scores.
+        categories: of the images, in order.
+        certain: the names are surely those of these scores; else only names that are among the categories count,
+            since the same thing often has several names.
+
+    Raises:
+        SettingsError: the scores are as many as the categories need, and of others or in another order.
+
+    >>> check_score_names(["fox", "fish"], 2, ["fox", "fish"], certain=True)
+    """
+    if not score_names:
+        return
+    if columns == 1 and len(categories) == 1:
+        wanted = [f"not {categories[0]}", categories[0]]
+    elif columns in (len(categories), len(categories) + 1):
+        wanted = [*categories, NONE][:columns]
+    else:
+        return
+    if list(score_names) == wanted or len(score_names) != len(wanted):
+        return
+    if not certain and not set(score_names) & set(wanted):
+        return
+    own = [name for name in score_names if name != NONE]
+    order = "give the categories that it was trained on"
+    if sorted(own) == sorted(categories):
+        order = f"give --data.categories [{','.join(own)}]"
+    raise SettingsError(
+        "matching the performer's scores with the categories",
+        f"scores of {_listed(score_names)}, where the images need {_listed(wanted)}",
+        f"{order}, or say by --performer.class_names FILE what the scores are of",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (f" ... ({len(names)})" if len(names) > 6 else "")
 
 
 def winner(scores: Float[Tensor, "n c"]) -> Int[Tensor, " n"]:

@@ -3,6 +3,7 @@
 import math
 import struct
 import zlib
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,11 +54,32 @@ def read_version5(content: bytes, name: str) -> tuple[bool, Any, list[str]]:
     Raises:
         ValueError: the bytes are no such file, or not a whole one.
     """
+    found: list[str] = []
+    for reader in _matrices(content, strict=True):
+        if reader.name == name:
+            return True, reader.value(), found
+        found.append(reader.name)
+    return False, None, found
+
+
+def read_variables(content: bytes, names: Collection[str]) -> dict[str, Any]:
+    """Some variables of a file of version 5, with `[]` in the place of function handles and objects.
+
+    Args:
+        content: the file's bytes.
+        names: the variables; those that are not there are left out.
+
+    Raises:
+        ValueError: the bytes are no such file, or not a whole one.
+    """
+    return {reader.name: reader.value() for reader in _matrices(content, strict=False) if reader.name in names}
+
+
+def _matrices(content: bytes, strict: bool) -> Iterator["_Matrix"]:
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None or content[124:126] not in (b"\0\1", b"\1\0"):
         raise ValueError("no .mat file of version 5 or 7.3")
     place = _HEADER
-    found: list[str] = []
     while place < len(content):
         element = _next(memoryview(content), place, order)
         place = element.after
@@ -65,11 +87,7 @@ def read_version5(content: bytes, name: str) -> tuple[bool, Any, list[str]]:
             element = _next(memoryview(_unfolded(element.payload)), 0, order)
         if element.tag != _MATRIX:
             raise ValueError(f"an element of kind {element.tag} where a variable should be")
-        reader = _Matrix(element.payload, order, 0)
-        if reader.name == name:
-            return True, reader.value(), found
-        found.append(reader.name)
-    return False, None, found
+        yield _Matrix(element.payload, order, 0, strict)
 
 
 def _unfolded(payload: memoryview) -> bytes:
@@ -106,12 +124,15 @@ def _next(data: memoryview, place: int, order: str) -> _Element:
 class _Matrix:
     """One array with its parts read in order."""
 
-    def __init__(self, data: memoryview, order: str, depth: int) -> None:
+    def __init__(self, data: memoryview, order: str, depth: int, strict: bool) -> None:
         if depth > _DEEPEST:
             raise ValueError(f"more than {_DEEPEST} values within each other")
-        self._data, self._order, self._depth, self._place = data, order, depth, 0
+        self._data, self._order, self._depth, self._place, self._strict = data, order, depth, 0, strict
         flags = int(self._numbers()[0])
         self._kind, self._complex = flags & 0xFF, bool(flags & _COMPLEX)
+        self.name = ""
+        if self._passed_over():  # what follows in objects is no shape
+            return
         self._shape = tuple(self._numbers().tolist())
         if len(self._shape) < 2 or min(self._shape) < 0:
             raise ValueError(f"an array of shape {self._shape}")
@@ -128,8 +149,13 @@ class _Matrix:
             raise ValueError(f"an element of kind {element.tag} where numbers should be")
         return np.frombuffer(element.payload, self._order + _STORED[element.tag])
 
+    def _passed_over(self) -> bool:
+        return not self._strict and self._kind not in (_STRUCT, _CELL, _CHAR, *_CLASSES)
+
     def value(self) -> Any:
         """Lists of dictionaries for structs, lists for cells, text, or an array; `[]` for what is empty."""
+        if self._passed_over():
+            return []
         if self._kind == _STRUCT:
             return self._structs()
         if self._kind == _CELL:
@@ -155,7 +181,9 @@ class _Matrix:
         element = self._element()
         if element.tag != _MATRIX:
             raise ValueError(f"an element of kind {element.tag} where a value should be")
-        return _Matrix(element.payload, self._order, self._depth + 1).value() if len(element.payload) else []
+        if not len(element.payload):
+            return []
+        return _Matrix(element.payload, self._order, self._depth + 1, self._strict).value()
 
     def _structs(self) -> list[dict[str, Any]]:
         width = int(self._numbers()[0])
