@@ -10,13 +10,13 @@ import json
 import os
 import statistics
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from figures import KEPT, keep, kept
 from recipes import RECIPES
 from tasks import TASKS, located, split
 
@@ -40,17 +40,15 @@ def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Pat
     base = work / f"{task}-{stage}{images}"
     tag = "_".join([f"{k.split('.')[1]}={v}" for k, v in sorted(changes.items())] + [f"s{seed}"]).replace("/", "-")
     out = base / (tag[:180] or "default")
-    row_file = out / "row.json"
-    if row_file.exists():
-        row: dict[str, Any] = json.loads(row_file.read_text())
-        return row
+    done = out / "diagnosis.json"
+    if (out / "done").exists():
+        return figures(json.loads(done.read_text()))
     out.mkdir(parents=True, exist_ok=True)
     (base / "features").mkdir(exist_ok=True)
     if not (out / "features").exists():
         (out / "features").symlink_to(base / "features")
     head = base / "performer.safetensors"
     size = job.performer.input_size or row_of(job.performer)[1].input_size
-    started = time.perf_counter()
     for event in fit(job, out, photos=split(job, size, stage)):  # type: ignore[arg-type]
         if event.stage == "loading" and head.exists() and not (out / "performer.safetensors").exists():
             os.link(head, out / "performer.safetensors")
@@ -60,41 +58,35 @@ def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Pat
             )
     if not head.exists() and (out / "performer.safetensors").exists():
         os.link(out / "performer.safetensors", head)
-    row = figures(json.loads((out / "diagnosis.json").read_text()))
-    row["wall"] = time.perf_counter() - started
-    row_file.write_text(json.dumps(row))
     for name in ("training.safetensors", "gallery.safetensors", "report.html"):
         (out / name).unlink(missing_ok=True)
-    return row
+    (out / "done").touch()
+    return figures(json.loads(done.read_text()))
+
+
+LAYERS = ("explainer", "top_conv")
+TRACKS = ("full", "parts_only", "ordinary_only")
 
 
 def figures(found: dict[str, Any]) -> dict[str, Any]:
-    """What one run is judged by."""
-    released, everywhere = (found["location_instability"][k] for k in ("released", "all"))
-    fidelity, measure_ = found["fidelity"], found["fidelity"]["measure"]
-    diagonal = found["crop"]["diagonal_px"]
+    """What one run is judged by: numbers with their intervals by name."""
+    fidelity, diversity = found["fidelity"], found["diversity"]
+    zero = {"value": 0.0, "low": 0.0, "high": 0.0, "n": 0}
+    row: dict[str, Any] = {"p": found["p"], "error/performer": fidelity.get("performer", {}).get("error", zero)}
+    for protocol in ("released", "all"):
+        row |= {f"instability/{protocol}/{k}": v for k, v in found["location_instability"][protocol].items()}
+        row |= {f"r2/{protocol}/{k}": found["landmark_r2"][protocol][k] for k in LAYERS}
+    row |= {f"spread/{k}": diversity[k]["spread"] for k in (*LAYERS, "landmarks")}
+    row |= {f"places/{k}": diversity[k]["effective_locations"] for k in LAYERS}
+    row |= {f"keypoints/{k}": v for k, v in found["keypoint_regression"].items()}
+    row |= {f"fvu/{k}": fidelity[k]["fvu"][-1] for k in TRACKS}
+    row |= {f"error/{k}": fidelity[k][fidelity["measure"]] for k in TRACKS}
     return {
-        "instability": released["explainer"]["value"],
-        "instability_top": released["top_conv"]["value"],
-        "instability_all": everywhere["explainer"]["value"],
-        "instability_all_top": everywhere["top_conv"]["value"],
-        "null_center": released["null_center"]["value"],
-        "spread": found["diversity"]["explainer"]["spread"]["value"] * diagonal,
-        "spread_landmarks": found["diversity"]["landmarks"]["spread"]["value"] * diagonal,
-        "places": found["diversity"]["explainer"]["effective_locations"]["value"],
-        "r2": found["landmark_r2"]["released"]["explainer"]["value"],
-        "r2_top": found["landmark_r2"]["released"]["top_conv"]["value"],
-        "keypoints": found["keypoint_regression"]["explainer"]["value"],
-        "keypoints_top": found["keypoint_regression"]["top_conv"]["value"],
-        "keypoints_null": found["keypoint_regression"]["null_mean_landmark"]["value"],
-        "fvu": fidelity["full"]["fvu"][-1]["value"],
-        "fvu_parts": fidelity["parts_only"]["fvu"][-1]["value"],
-        "fvu_ordinary": fidelity["ordinary_only"]["fvu"][-1]["value"],
-        "error": 100 * fidelity["full"][measure_]["value"],
-        "error_parts": 100 * fidelity["parts_only"][measure_]["value"],
-        "error_performer": 100 * fidelity.get("performer", {}).get("error", {"value": 0.0})["value"],
-        "p": found["p"]["value"],
+        **row,
+        "measure": fidelity["measure"],
+        "diagonal": found["crop"]["diagonal_px"],
         "dead": found["counts"]["dead_filters"],
+        "filters": found["counts"]["filters"],
         "seconds": found["provenance"]["seconds"]["fit"],
     }
 
@@ -107,19 +99,23 @@ HEAD = (
 
 def line(task: str, name: str, rows: list[dict[str, Any]]) -> str:
     """The means of a recipe's runs."""
-    m = {k: statistics.mean(r[k] for r in rows) for k in rows[0]}
+    m = {
+        k: statistics.mean(r[k]["value"] if isinstance(r[k], dict) else r[k] for r in rows)
+        for k in rows[0]
+        if k != "measure"
+    }
     cells = (
-        f"{m['instability']:.4f}",
-        f"{m['instability'] / m['instability_top']:.2f}",
-        f"{m['instability_all'] / m['instability_all_top']:.2f}",
-        f"{m['spread']:.1f}",
-        f"{m['spread'] / m['spread_landmarks']:.2f}",
-        f"{m['r2']:.2f}",
-        f"{m['r2'] - m['r2_top']:+.2f}",
-        f"{m['keypoints'] / m['keypoints_top']:.2f}",
-        f"{m['fvu']:.3f}",
-        f"{m['fvu_parts']:.3f}",
-        f"{m['error'] - m['error_performer']:+.2f}",
+        f"{m['instability/released/explainer']:.4f}",
+        f"{m['instability/released/explainer'] / m['instability/released/top_conv']:.2f}",
+        f"{m['instability/all/explainer'] / m['instability/all/top_conv']:.2f}",
+        f"{m['spread/explainer'] * m['diagonal']:.1f}",
+        f"{m['spread/explainer'] / m['spread/landmarks']:.2f}",
+        f"{m['r2/released/explainer']:.2f}",
+        f"{m['r2/released/explainer'] - m['r2/released/top_conv']:+.2f}",
+        f"{m['keypoints/explainer'] / m['keypoints/top_conv']:.2f}",
+        f"{m['fvu/full']:.3f}",
+        f"{m['fvu/parts_only']:.3f}",
+        f"{100 * (m['error/full'] - m['error/performer']):+.2f}",
         f"{m['p']:.2f}",
         f"{m['seconds']:.0f}",
     )
@@ -136,7 +132,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--stage", choices=["validation", "test"], default="validation")
     parser.add_argument("--work", type=Path, default=Path("bench-runs"))
+    parser.add_argument("--keep", action="store_true", help="keep the rows beside those of other tasks and recipes")
     options = parser.parse_args()
+    stored: dict[str, Any] = kept("explainer_bench")["rows"] if (KEPT / "explainer_bench.json").exists() else {}
     extra = {k: json.loads(v) for k, v in (pair.split("=", 1) for pair in options.set)}
     print(HEAD)
     print("|---|---|" + "--:|" * 13)
@@ -146,7 +144,11 @@ def main() -> None:
             rows = [
                 measure(task, changes, seed, options.stage, options.root, options.work) for seed in range(options.seeds)
             ]
-            print(line(task, name + (" " + " ".join(options.set) if extra else ""), rows), flush=True)
+            label = name + "".join(f" {pair}" for pair in options.set)
+            print(line(task, label, rows), flush=True)
+            stored[f"{options.stage}/{task}/{label}"] = rows
+            if options.keep:
+                keep("explainer_bench", "python benchmarks/explainer/bench.py --root DATA --keep", {"rows": stored})
 
 
 if __name__ == "__main__":
