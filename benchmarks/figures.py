@@ -17,6 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from explainer import tables as explainer
+
 ROOT = Path(__file__).parents[1]
 KEPT = Path(__file__).parent / "figures"
 
@@ -346,6 +350,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "step_cost": step_table,
     "startup": startup_table,
     "data": data_table,
+    "explainer_aims": explainer.aims_table,
+    "explainer_where": explainer.where_table,
+    "explainer_what": explainer.what_table,
+    "search_creatures": lambda: explainer.search_table("creatures"),
+    "search_birds": lambda: explainer.search_table("birds"),
+    "search_cat": lambda: explainer.search_table("cat"),
 }
 
 
@@ -370,6 +380,8 @@ def figure(key: str) -> str:
     name, *steps = key.split("/")
     if name == "performers":
         return performer_figure(steps)
+    if name == "bench":
+        return explainer.bench_figure("/".join(steps))
     found = kept(f"run_{name}")
     if not steps[0].isdigit():
         return derived(found, steps)

@@ -5,6 +5,7 @@ Expected:  at once.
 """
 
 import json
+import re
 import statistics
 from pathlib import Path
 from typing import Any
@@ -201,10 +202,21 @@ def search_table(task: str) -> str:
     return "\n".join(lines)
 
 
-def search_figure(path: str) -> str:
-    """``TASK/RECIPE/MEASURE`` of the validation images."""
-    task, recipe, name = path.split("/")
-    return over_seeds([measures(row)[name] for row in rows_of(f"validation/{task}/{recipe}")], MEASURES[name][1])
+def slug(recipe: str) -> str:
+    """A recipe's name as a figure's mark can hold it.
+
+    >>> slug("batch 32 dropout 0.5, 4 crops")
+    'batch-32-dropout-0.5-4-crops'
+    """
+    return re.sub(r"[^\w.]+", "-", recipe)
+
+
+def bench_figure(path: str) -> str:
+    """``STAGE/TASK/RECIPE/MEASURE``, the recipe as a slug."""
+    stage, task, recipe, name = path.split("/")
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))["rows"]
+    (rows,) = (r for k, r in kept.items() if k.startswith(f"{stage}/{task}/") and slug(k.split("/", 2)[2]) == recipe)
+    return over_seeds([measures(row)[name] for row in rows], MEASURES[name][1])
 
 
 def draw(target: Path = CHART) -> None:
