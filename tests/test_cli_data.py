@@ -16,6 +16,7 @@ from partscope.cli import run
 from partscope.performers.trained import WEIGHTS, Trained, file_digest, write_trained
 
 BIRDS = ("--data.kind", "cub200", "--data.root", ".", "--data.folder", "birds")
+FOUR = ("--data.train_images", "4", "--data.test_images", "4")
 TINY_FIT = (
     *("--fit.epochs", "1", "--fit.batch_size", "8", "--fit.device", "cpu", "--diagnose.resamples", "4"),
     *("--diagnose.gallery_images", "2", "--diagnose.gallery_filters", "2", "--diagnose.top_images", "2"),
@@ -105,7 +106,7 @@ def test_creatures_are_shown(capfd: pytest.CaptureFixture[str]) -> None:
         (["--data.kind", "csv", "--data.root", "."], "FileNotFoundError", "set data.root and data.folder"),
         (["--performer.name", "vgg61"], "no such network; nearest: vgg16", "set performer.name"),
         (["--train.epoch", "3"], "--train.epoch", "did you mean --train.epochs?"),
-        (["--performer.weights", "nosuch.pth"], "got: no such file", "torchvision's name of some"),
+        (["--performer.weights", "nosuch.pth", *FOUR], "got: no such file", "torchvision's name of some"),
         (["--data.kinds", "csv"], "--data.kinds", "did you mean --data.kind?"),
         (["none.yaml"], "there is no file 'none.yaml'", "give a YAML file"),
     ],
@@ -140,7 +141,7 @@ def test_images_are_as_large_as_a_trained_performer_takes_them(tmp_path: Path) -
     write_trained(net, Trained("creatures_net", 2, (8, 2), ("fox", "fish"), 32, (0.5,) * 3, (0.5,) * 3, digest))
 
     def sheet(*arguments: str) -> bytes:
-        assert run(["data", "--data.train_images", "4", "--data.test_images", "4", *arguments]) == 0
+        assert run(["data", *FOUR, *arguments]) == 0
         return Path("contact-sheet.png").read_bytes()
 
     found = sheet("--performer.weights", "net")
