@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from partscope import Job, TrainJob
 from partscope.cli import run
 from partscope.performers.catalogue import CATALOGUE
-from partscope.settings import job_from_dict, resolve
+from partscope.settings import demo_job, job_from_dict, resolve
 
 SMALL = (
     *("--data.train_images", "96", "--data.test_images", "48", "--fit.epochs", "2", "--fit.batch_size", "16"),
@@ -107,11 +107,11 @@ def test_printed_config_is_the_job_again(capsys: pytest.CaptureFixture[str], tmp
     )
 
 
-def test_the_demos_config_is_the_default_job() -> None:
+def test_the_demos_config_is_the_demos_job() -> None:
     import yaml
 
     content = yaml.safe_load((EXAMPLES / "creatures.yaml").read_text())
-    assert resolve(job_from_dict(content)) == resolve(Job())
+    assert resolve(job_from_dict(content)) == resolve(demo_job())
 
 
 @pytest.mark.parametrize("example", ["squeezenet_voc", "alexnet_cub"])
