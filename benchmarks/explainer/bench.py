@@ -6,11 +6,12 @@ Last result: docs/results.md, "The explainer's bench".
 """
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,15 @@ def changed(job: Job, changes: dict[str, Any]) -> Job:
     return job
 
 
-def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Path | None, work: Path) -> dict[str, Any]:
+def measure(
+    task: str, changes: dict[str, Any], seed: int, stage: str, root: Path | None, work: Path, resnet: Path | None = None
+) -> dict[str, Any]:
     """One run's row, from its folder if it is there."""
-    job = changed(located(TASKS[task], root), changes)
+    job = changed(located(TASKS[task], root, resnet), changes)
     job = resolve(changed(job, {"fit.seed": seed}))
     images = "".join(f"-{k.split('.')[1]}={v}" for k, v in sorted(changes.items()) if k.startswith("data."))
     base = work / f"{task}-{stage}{images}"
-    tag = "_".join([f"{k.split('.')[1]}={v}" for k, v in sorted(changes.items())] + [f"s{seed}"]).replace("/", "-")
-    out = base / (tag[:180] or "default")
+    out = base / f"{digest(job)}-seed{seed}"
     done = out / "diagnosis.json"
     if (out / "done").exists():
         return figures(json.loads(done.read_text()))
@@ -62,6 +64,11 @@ def measure(task: str, changes: dict[str, Any], seed: int, stage: str, root: Pat
         (out / name).unlink(missing_ok=True)
     (out / "done").touch()
     return figures(json.loads(done.read_text()))
+
+
+def digest(job: Job) -> str:
+    """A short name of all settings of a run."""
+    return hashlib.sha256(json.dumps(asdict(job), sort_keys=True).encode()).hexdigest()[:12]
 
 
 LAYERS = ("explainer", "top_conv")
@@ -131,6 +138,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], help="group.name=JSON, on top of the recipe")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--stage", choices=["validation", "test"], default="validation")
+    parser.add_argument("--resnet", type=Path, help="folder of the trained ResNet-50 (train-performer, layer4 and fc)")
     parser.add_argument("--work", type=Path, default=Path("bench-runs"))
     parser.add_argument("--keep", action="store_true", help="keep the rows beside those of other tasks and recipes")
     options = parser.parse_args()
@@ -142,7 +150,8 @@ def main() -> None:
         for name in options.recipes:
             changes = {**RECIPES[name].get("*", {}), **RECIPES[name].get(task, {}), **extra}
             rows = [
-                measure(task, changes, seed, options.stage, options.root, options.work) for seed in range(options.seeds)
+                measure(task, changes, seed, options.stage, options.root, options.work, options.resnet)
+                for seed in range(options.seeds)
             ]
             label = name + "".join(f" {pair}" for pair in options.set)
             print(line(task, label, rows), flush=True)

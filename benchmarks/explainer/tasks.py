@@ -1,6 +1,5 @@
 """The tasks of the explainer's bench: which performer on which images, and how they are kept apart."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,7 +19,6 @@ from partscope.data.photos import MirroredPhotos
 from partscope.data.sample import digest_of
 
 Stage = Literal["validation", "test"]
-RESNET = os.environ.get("RESNET", "")
 VALIDATION_SHARE = 0.25
 WEIGHTS = "weights/alexnet_bvlc_features.safetensors"
 
@@ -117,13 +115,13 @@ TASKS: dict[str, Task] = {
 }
 
 
-def located(task: Task, root: Path | None) -> Job:
+def located(task: Task, root: Path | None, resnet: Path | None = None) -> Job:
     """The task's job with its files found below `root`."""
     job = task.job
     if not task.needs_root:
         return job
     assert root is not None, "give --root"
-    weights = RESNET if job.performer.weights == "nets/resnet50_voc" else str(root / str(job.performer.weights))
+    weights = str(resnet) if job.performer.weights == "nets/resnet50_voc" else str(root / str(job.performer.weights))
     performer = replace(job.performer, weights=weights)
     if performer.class_names:
         performer = replace(performer, class_names=str(root / performer.class_names))
@@ -150,6 +148,6 @@ def split(job: Job, size: int, stage: Stage) -> tuple[PhotoSet, PhotoSet]:
 
 def _source(name: str) -> str:
     """What is held out as one: crops of one photograph stand next to each other and are numbered on."""
-    folder, _, file = name.rpartition("/")
+    folder, _, file = name.partition(" (moved")[0].rpartition("/")
     stem = file.partition(".")[0]
     return f"{folder}/{int(stem) // 8}" if stem.isdigit() else name

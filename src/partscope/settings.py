@@ -199,6 +199,7 @@ class Job:
 
 PAPER_FIT: dict[str, Any] = {
     "epochs": 50,
+    "batch_size": 64,
     "learning_rate": 1e-4,
     "decoder_learning_rate": 1e-5,
     "p_learning_rate": 1e-2,
@@ -255,6 +256,7 @@ RANGES: tuple[tuple[str, str, float, float], ...] = (
     ("data", "test_share", 0.0, 1.0),
     ("data", "min_side", 0, 1e5),
     ("data", "margin", 0.0, 10.0),
+    ("data", "crops", 1, 100),
     ("data", "train_images", 1, 1e9),
     ("data", "test_images", 1, 1e9),
     ("performer", "head_width", 1, 1e6),

@@ -85,3 +85,12 @@ def test_crops_out_of_range(table: DataSettings, crops: int) -> None:
 def test_drawn_creatures_have_no_crops() -> None:
     with pytest.raises(SettingsError, match=r"data\.crops with drawn creatures"):
         load_photos(DataSettings(crops=2), 32, "train")
+
+
+def test_a_box_that_reaches_far_outside_is_moved_where_its_object_is(table: DataSettings) -> None:
+    listed = Path(str(table.root)) / "annotations.csv"
+    text = listed.read_text()
+    listed.write_text(text.replace("a.png,40,30,120,100,dot,train,100,80", "a.png,-96,0,100,100,dot,train,,"))
+    photos = load_photos(replace(table, crops=12), 16, "train")
+    for i in range(24):
+        assert photos[i].image.shape == (3, 16, 16)

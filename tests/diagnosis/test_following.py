@@ -143,3 +143,11 @@ def test_images_of_no_object_take_no_part() -> None:
     owned = torch.arange(N) < 30
     found = keypoint_regression({"explainer": (layer, everywhere(layer))}, known, owned, DIAGONAL, resample(N, 5))
     assert found["explainer"].n == 15
+
+
+def test_a_redraw_of_one_image_alone_says_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(3, 1, 2, generator=generator) * 200
+    landmarks, yes = points + torch.rand(3, 1, 2, generator=generator), torch.ones(3, 1, dtype=torch.bool)
+    found = landmark_movement(points, yes, landmarks, yes, torch.zeros(1).long(), 3.0 * torch.eye(3))
+    assert bool(found.isnan().all())

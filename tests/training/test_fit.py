@@ -1,7 +1,7 @@
 """Learning: it lowers the loss, pushes only where it may, resumes to the bit, and stops at what is not finite."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -144,6 +144,26 @@ def test_the_rules_differ_from_each_other_and_from_none() -> None:
         next(iter(learner))
         found.add(tuple(learner.explainer.interpretable.conv_interp_2.weight.flatten().tolist()))
     assert len(found) == 4
+
+
+def test_the_papers_preset_is_the_papers() -> None:
+    resolved = asdict(resolve(Job(fit=FitSettings(preset="paper"))).fit)
+    ours = ("preset", "filter_loss", "labels", "min_category_images", "seed", "device", "save_every")
+    assert {k: v for k, v in resolved.items() if k not in ours} == {
+        "epochs": 50,
+        "batch_size": 64,
+        "learning_rate": 1e-4,
+        "decoder_learning_rate": 1e-5,
+        "p_learning_rate": 1e-2,
+        "schedule": "constant",
+        "clip": 0.0,
+        "eta": 20.0,
+        "target_norm_power": 1,
+        "ordinary_dropout": 0.0,
+        "filter_strength": 1 / 300,
+        "filter_decay": True,
+        "filter_to_p": True,
+    }
 
 
 def test_the_papers_preset_trains() -> None:

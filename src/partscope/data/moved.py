@@ -6,6 +6,8 @@ import random
 from partscope.data.photos import FilePhotos, JoinedPhotos, Photo
 from partscope.data.sample import PhotoSet
 
+Box = tuple[float, float, float, float]
+
 SHIFT = 0.08
 """Largest move along each axis, as a share of the box's own side."""
 GROWTH = (-0.2, 0.1)
@@ -32,19 +34,38 @@ def with_moved_crops(photos: PhotoSet, crops: int) -> PhotoSet:
 
 
 def _copies(photos: FilePhotos, crops: int) -> list[Photo]:
+    boxes = [within(photos.listed[i].box, photos.source_size(i)) for i in range(len(photos))]
     return [
         photo._replace(box=moved_box(box, f"{photo.name} {k}"), name=f"{photo.name} (moved {k})")
         for k in range(1, crops)
-        for photo, box in zip(photos.listed, photos.boxes(), strict=True)
+        for photo, box in zip(photos.listed, boxes, strict=True)
     ]
 
 
-def moved_box(box: tuple[float, float, float, float], dice: str) -> tuple[float, float, float, float]:
+def within(box: Box | None, size: tuple[int, int]) -> Box:
+    """The part of a box that lies on its image: the box of an object that a file shows.
+
+    Args:
+        box: left, top, width, height in pixels; None is the whole image.
+        size: width and height of the image.
+
+    >>> within((-96.0, 0.0, 100.0, 100.0), (200, 160))
+    (0.0, 0.0, 4.0, 100.0)
+    """
+    left, top, width, height = box or (0.0, 0.0, *map(float, size))
+    right, bottom = min(left + width, float(size[0])), min(top + height, float(size[1]))
+    left, top = max(left, 0.0), max(top, 0.0)
+    return left, top, right - left, bottom - top
+
+
+def moved_box(box: Box, dice: str) -> Box:
     """A box near another, the same for the same `dice`.
 
     Args:
         box: left, top, width, height in pixels; the result may reach beyond the image.
         dice: what the draw depends on.
+
+    What a moved box has outside the image is cut off, as of any box; its middle never leaves the object.
 
     >>> moved_box((10.0, 20.0, 100.0, 50.0), "a.jpg 1") == moved_box((10.0, 20.0, 100.0, 50.0), "a.jpg 1")
     True

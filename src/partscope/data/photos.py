@@ -109,14 +109,6 @@ class FilePhotos(PhotoSet):
         """The photographs, in order."""
         return list(self._photos)
 
-    def boxes(self) -> list[tuple[float, float, float, float]]:
-        """Left, top, width, height of each photograph's box in pixels; the whole image where it has none."""
-        return [p.box or (0.0, 0.0, *self._whole(i)) for i, p in enumerate(self._photos)]
-
-    def _whole(self, i: int) -> tuple[float, float]:
-        width, height = self.source_size(i)
-        return float(width), float(height)
-
     def source_size(self, i: int) -> tuple[int, int]:
         """Width and height of image `i`'s file, upright, from its header alone.
 

@@ -168,7 +168,8 @@ def landmark_movement(
     offset = points.double().where(both[..., None], 0) - target
     n = weights.double() @ both.double()
     unexplained, movement = (_weighted_deviation(v, both, weights.double(), n) for v in (offset, target))
-    r2 = torch.where(movement > 0, (1 - unexplained / movement).clamp(min=0), math.nan)
+    rounding = 1e-9 * (weights.double() @ target.square().sum(2))
+    r2 = torch.where(movement > rounding, (1 - unexplained / movement).clamp(min=0), math.nan)
     return r2.masked_fill(landmark < 0, math.nan)
 
 
