@@ -2,6 +2,7 @@
 
 from partscope.performers.caffe import AlexNetBVLC
 from partscope.performers.catalogue import CATALOGUE, TapRow, list_taps, load_performer
+from partscope.performers.chain import chain_field
 from partscope.performers.creatures_net import CreaturesNet
 from partscope.performers.front import Front, Tail
 from partscope.performers.head import TrainingRecord, train_head, train_network, with_head
@@ -10,6 +11,7 @@ from partscope.performers.performer import Features, Performer
 from partscope.performers.row import Row
 from partscope.performers.segment import Segment
 from partscope.performers.spine import Spine, SpineStep
+from partscope.performers.top import TopLayer, tap_of, top_layer
 from partscope.performers.trained import Trained, read_trained, write_trained
 from partscope.performers.trainee import Beginning, Trainee, prepare_trainee
 from partscope.performers.vgg_m_s import VGGM, VGGS
@@ -31,14 +33,18 @@ __all__ = [
     "SpineStep",
     "Tail",
     "TapRow",
+    "TopLayer",
     "TrainStep",
     "Trained",
     "Trainee",
     "TrainingRecord",
+    "chain_field",
     "list_taps",
     "load_performer",
     "prepare_trainee",
     "read_trained",
+    "tap_of",
+    "top_layer",
     "train_head",
     "train_network",
     "with_head",
