@@ -41,6 +41,8 @@ commands:
                         train a network on your images first: its head, or all of it; fit takes DIR
   diagnose DIR          measure a fitted run again, here or on another machine
   report DIR            write report.html from a run's diagnosis again
+  figure NAME DIR --out FILE
+                        draw a figure of the paper from a finished run: filters, shares or parts
   taps NAME             list the layers of a network that can be explained, with their shapes
 
 `partscope COMMAND --help` explains every setting.
@@ -56,6 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         "train-performer": _train_performer,
         "diagnose": _diagnose,
         "report": _report,
+        "figure": _figure,
         "taps": _taps,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -244,6 +247,13 @@ def _report(arguments: list[str]) -> None:
     print(f"report: {write_report(folder)}")
 
 
+def _figure(arguments: list[str]) -> None:
+    from partscope.cli_figure import figure_command
+
+    parser = _parser("figure", "Draws a figure of the paper from finished runs.")
+    figure_command(parser, arguments, _parse, lambda events: _follow(events, _facts))
+
+
 def _taps(arguments: list[str]) -> None:
     parser = _parser("taps", "Lists the layers of a network that can be explained, with their shapes.")
     parser.add_argument("name", nargs="?", default=None, help="a catalogue name, torchvision:NAME or timm:NAME")
@@ -281,10 +291,11 @@ def _stop_between_steps() -> Iterator[list[bool]]:
 
 
 AnyEvent = TypeVar("AnyEvent", "Event", "TrainEvent")
+Result = TypeVar("Result")
 
 
-def _follow(events: Generator[AnyEvent, None, Path], facts_of: Callable[[AnyEvent], str]) -> Path:
-    """Shows a job's progress to its end and returns the path that it made."""
+def _follow(events: Generator[AnyEvent, None, Result], facts_of: Callable[[AnyEvent], str]) -> Result:
+    """Shows a job's progress to its end and returns what it made."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -317,8 +328,8 @@ def _follow(events: Generator[AnyEvent, None, Path], facts_of: Callable[[AnyEven
                 if not console.is_terminal and event.record and event.done % max(1, event.total // 10) == 0:
                     console.print(f"  step {event.done}/{event.total}: {facts}")
         except StopIteration as end:
-            path: Path = end.value
-            return path
+            result: Result = end.value
+            return result
 
 
 def _facts(event: "Event") -> str:

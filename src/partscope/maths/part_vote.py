@@ -58,7 +58,7 @@ def vote_part(
     distance = distance.masked_fill(~present[:, None], torch.inf)
     voted = group[distance.argmin(-1)]
     votes = valid & present.any(1, keepdim=True)
-    rank = score.masked_fill(~votes, -torch.inf).argsort(0, descending=True, stable=True).argsort(0)
+    rank = score.masked_fill(~votes, -torch.inf).argsort(dim=0, descending=True, stable=True).argsort(dim=0)
     votes = votes & (rank < top)
     parts = torch.arange(int(group.max()) + 1, device=group.device)
     counts = ((voted[..., None] == parts) & votes[..., None]).sum(0)
