@@ -9,7 +9,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "partscope"
 LAYERS = {
     "errors": 0, "version": 0, "files": 1, "settings": 1, "maths": 1, "performers": 2, "data": 2, "nets": 3,
     "training": 4, "diagnosis": 5, "report": 5, "folder": 5, "run": 6, "cli_data": 6,
-    "train_settings": 1.5, "train_run": 6, "cli": 7, "__main__": 8, "__init__": 9,
+    "train_settings": 1.5, "figure_settings": 1.5, "subject": 5.5, "train_run": 6, "figures": 6.5,
+    "cli_figure": 6.8, "cli": 7, "__main__": 8, "__init__": 9,
 }  # fmt: skip
 LIBRARIES = {
     "errors": set(),
@@ -22,7 +23,11 @@ LIBRARIES = {
     "data": {"torch", "torchvision", "PIL", "numpy", "h5py", "datasets", "jaxtyping"},
     "nets": {"torch", "jaxtyping"},
     "training": {"torch", "safetensors", "jaxtyping"},
-    "diagnosis": {"torch", "jaxtyping", "numpy"},
+    "diagnosis": {"torch", "jaxtyping", "numpy", "captum"},
+    "subject": {"torch"},
+    "figures": {"torch", "jaxtyping", "numpy", "matplotlib"},
+    "figure_settings": set(),
+    "cli_figure": {"jsonargparse"},
     "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "markupsafe"},
     "folder": {"torch", "safetensors", "yaml"},
     "run": {"torch", "torchvision", "safetensors"},

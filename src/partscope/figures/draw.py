@@ -13,7 +13,7 @@ from partscope.figures.filters import draw_filters
 from partscope.figures.look import read_found
 from partscope.figures.parts import draw_parts
 from partscope.figures.shares import draw_shares
-from partscope.figures.sheet import EXTENSIONS, styled
+from partscope.figures.sheet import EXTENSIONS
 from partscope.performers import Performer
 from partscope.run import Event, open_run
 from partscope.settings import Job
@@ -67,19 +67,23 @@ def draw_figure(
         one.chosen(settings, settings.rows)
     opened = []
     for k, folder in enumerate(folders):
-        job, performer, images = (given[k] if given else None for given in (jobs, performers, photos))
-        landmarks = name == "parts"
-        opened.append((yield from open_run(folder, job=job, performer=performer, photos=images, landmarks=landmarks)))
+        run = open_run(
+            folder,
+            job=jobs[k] if jobs else None,
+            performer=performers[k] if performers else None,
+            photos=photos[k] if photos else None,
+            landmarks=name == "parts",
+        )
+        opened.append((yield from run))
     kind = out.suffix[1:].lower()
-    with styled():
-        drawing: Drawing
-        if name == "filters":
-            drawing = yield from draw_filters(opened[0], found[0], settings, kind)
-        elif name == "shares":
-            drawing = yield from draw_shares(opened, found, settings, kind)
-        else:
-            drawing = yield from draw_parts(opened[0], found[0], settings, kind)
-        drawing.sheet.save(out, drawing.title, drawing.caption)
+    drawing: Drawing
+    if name == "filters":
+        drawing = yield from draw_filters(opened[0], found[0], settings, kind)
+    elif name == "shares":
+        drawing = yield from draw_shares(opened, found, settings, kind)
+    else:
+        drawing = yield from draw_parts(opened[0], found[0], settings, kind)
+    drawing.sheet.save(out, drawing.title, drawing.caption)
     return Drawn(out, drawing.caption)
 
 

@@ -4,13 +4,14 @@ import math
 from collections.abc import Generator
 
 from matplotlib.patches import Rectangle
+from torch import Tensor
 
 from partscope.diagnosis import Layer
 from partscope.figure_settings import FigureSettings
 from partscope.figures.drawing import Drawing
-from partscope.figures.look import Found, Row, make_rows, see
+from partscope.figures.look import Found, Row, Watched, make_rows, see
 from partscope.figures.rows import GAP, draw_row, width_of
-from partscope.figures.sheet import EXPLAINER, MUTED, PERFORMER, Sheet
+from partscope.figures.sheet import EXPLAINER, MUTED, PERFORMER, Sheet, styled
 from partscope.run import Event
 from partscope.subject import OpenedRun
 
@@ -32,6 +33,14 @@ def draw_filters(run: OpenedRun, found: Found, settings: FigureSettings, kind: s
     for key in ("explainer", "performer"):
         measured = settings.fields == "measured" or (settings.fields == "paper" and key == "explainer")
         rows[key] = yield from make_rows(run, seen[key], filters, settings, measured=measured)
+    return _compose(run, found, settings, kind, seen, rows)
+
+
+@styled()
+def _compose(
+    run: OpenedRun, found: Found, settings: FigureSettings, kind: str, seen: Watched, rows: dict[str, list[Row]]
+) -> Drawing:
+    filters = [row.filter for row in rows["explainer"]]
     insets = {key: any(row.field is not None for row in rows[key]) for key in rows}
     wide = width_of(settings.images, SIDE)
     widths = {key: wide + (INSET + 3 * GAP if insets[key] else 0) for key in rows}
@@ -76,17 +85,25 @@ def _draw_field(sheet: Sheet, row: Row, layer: Layer, run: OpenedRun, left: floa
     side = SIDE - 0.14
     axes = sheet.axes(left, top, side, side)
     axes.imshow(canvas, cmap="cividis", interpolation="none", extent=(-half, half, half, -half), aspect="auto")
-    for length, look in ((layer.field.size, "dashed"), (row.field.side, "solid")):
-        shape = Rectangle((-length / 2, -length / 2), length, length, fill=False, ec="white", lw=0.9, ls=look)
-        axes.add_patch(shape)
+    middle = _middle(row.field.average)
+    for length, look, (row_, column) in (
+        (layer.field.size, "dashed", (0.0, 0.0)),
+        (row.field.side, "solid", middle),
+    ):
+        corner = (column - length / 2, row_ - length / 2)
+        axes.add_patch(Rectangle(corner, length, length, fill=False, ec="white", lw=0.9, ls=look))
     axes.set(xlim=(-half, half), ylim=(half, -half))
     words = f"{row.field.side:.0f} of {layer.field.size:.0f} px"
     sheet.text(left + side / 2, top + side + 0.02, words, ha="center", size=6, color=colour)
 
 
-def _caption(
-    found: Found, seen: dict[str, tuple[Layer, object, object]], rows: dict[str, list[Row]], settings: FigureSettings
-) -> str:
+def _middle(average: Tensor) -> tuple[float, float]:
+    """Offset of the field's own middle from the unit: mean place of the pixels that its size counts."""
+    places = (average >= average.max() / 2).nonzero().float().mean(0)
+    return float(places[0]) - average.shape[0] // 2, float(places[1]) - average.shape[1] // 2
+
+
+def _caption(found: Found, seen: Watched, rows: dict[str, list[Row]], settings: FigureSettings) -> str:
     ours, theirs = seen["explainer"][0], seen["performer"][0]
     performer = found.diagnosis.get("performer.name")
     images = settings.images
@@ -106,8 +123,8 @@ def _caption(
     if any(row.field is None for key in rows for row in rows[key]):
         whose = "the performer's filters" if measured else "all filters"
         said.append(f"Discs stand for the receptive fields of {whose}, as in the paper's footnote 4.")
-    names = [
-        f"filter {f}: {found.facts(f)['category']}, near {found.facts(f)['best_landmark'] or 'no landmark'}"
-        for f in (row.filter for row in rows["explainer"])
-    ]
-    return " ".join(said) + " " + "; ".join(names) + "."
+    for row, other in zip(rows["explainer"], rows["performer"], strict=True):
+        facts = found.facts(row.filter)
+        near = facts["best_landmark"] or "no landmark"
+        said.append(f"Filter {row.filter}: {facts['category']}, near {near}; the performer's: {other.category}.")
+    return " ".join(said)

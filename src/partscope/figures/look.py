@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,7 +30,8 @@ from partscope.report.reading import read_diagnosis, read_gallery
 from partscope.run import Event
 from partscope.subject import OpenedRun
 
-LAYERS = {"explainer": explainer_layer, "performer": performer_layer}
+Watched = dict[str, tuple[Layer, Seen, Assignment]]
+"""Layers by key, what was seen of them, and which images speak for their filters."""
 
 
 class Found(NamedTuple):
@@ -87,6 +88,8 @@ class Row(NamedTuple):
     tiles: list[Tile]
     field: EmpiricalField | None
     """Its measured receptive field; None where a disc stands for it."""
+    category: str
+    """Category whose images excite it most."""
 
 
 def read_found(folder: Path) -> Found:
@@ -100,21 +103,22 @@ def read_found(folder: Path) -> Found:
 
 
 def see(
-    run: OpenedRun, filters: Sequence[int], keys: Sequence[str]
-) -> Generator[Event, None, dict[str, tuple[Layer, Seen, Assignment]]]:
+    run: OpenedRun, filters: Sequence[int], keys: Sequence[Literal["explainer", "performer"]]
+) -> Generator[Event, None, Watched]:
     """Looks at filters of some layers on all test images.
 
     Args:
         run: the run.
         filters: to keep the maps of.
-        keys: of `LAYERS`.
+        keys: `explainer`, `performer` or both.
     """
     subject = run.subject
     tap = subject.store.rows([0]).tap
     layers: dict[str, tuple[Layer, Sequence[int]]] = {}
     for key in keys:
-        given = (subject.explainer, subject.performer, tap) if key == "explainer" else (subject.performer, tap)
-        layers[key] = LAYERS[key](*given), filters
+        ours = key == "explainer"
+        layer = explainer_layer(subject.explainer, subject.performer, tap) if ours else None
+        layers[key] = layer or performer_layer(subject.performer, tap), filters
     seen: dict[str, Seen] = {}
     for event in look(subject.store, layers):
         if isinstance(event, int):
@@ -176,6 +180,7 @@ def make_rows(
                 for i in shown[n]
             ],
             fields[n],
+            run.subject.labels.names[owner] if (owner := int(mine.category[f])) >= 0 else "no category",
         )
         for n, f in enumerate(filters)
     ]

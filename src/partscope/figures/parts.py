@@ -8,20 +8,20 @@ import torch
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from partscope.diagnosis import Assignment, Layer, Seen, name_parts
+from partscope.diagnosis import Assignment, Layer, Seen, name_parts, scaled
 from partscope.diagnosis.grad_cam import explainer_cam, performer_cam
-from partscope.figure_settings import FigureSettings
+from partscope.figure_settings import REFERENCE_PX, FigureSettings
 from partscope.figures.drawing import Drawing
-from partscope.figures.look import Found, Row, make_rows, see
+from partscope.figures.look import Found, Row, Watched, make_rows, see
 from partscope.figures.pixels import heated, picture_of, spread_map
 from partscope.figures.rows import GAP, draw_row, width_of
-from partscope.figures.sheet import EXPLAINER, INK, MUTED, NEUTRAL, PERFORMER, RULE, Sheet
+from partscope.figures.sheet import EXPLAINER, INK, MUTED, NEUTRAL, PERFORMER, RULE, Sheet, styled
 from partscope.maths import part_shares, vote_part
 from partscope.run import Event
 from partscope.subject import OpenedRun
 
-SIDE, MARGIN, HEAD, BETWEEN = 0.86, 0.12, 0.46, 0.42
-LABEL, BAR, THUMBS = 0.95, 1.7, 3
+SIDE, MARGIN, HEAD, BETWEEN = 0.86, 0.12, 0.66, 0.36
+LABEL, BAR, THUMBS = 0.95, 1.6, 3
 
 
 class Part(NamedTuple):
@@ -52,14 +52,28 @@ def draw_parts(run: OpenedRun, found: Found, settings: FigureSettings, kind: str
     drawn = yield from make_rows(run, seen["explainer"], examples, settings, measured=False, images=THUMBS)
     rows = dict(zip(examples, drawn, strict=True))
     shots = example_images(run, settings.rows, settings.seed)
+    yield Event("Grad-CAM", 0, 1)
+    return _compose(run, found, settings, kind, seen, parts, rows, shots)
+
+
+@styled()
+def _compose(
+    run: OpenedRun,
+    found: Found,
+    settings: FigureSettings,
+    kind: str,
+    seen: Watched,
+    parts: list[Part],
+    rows: dict[int, Row],
+    shots: list[int],
+) -> Drawing:
     cams = 3 * (SIDE + GAP) - GAP
     height = HEAD + max(len(shots), len(parts), 1) * (SIDE + GAP) + MARGIN
     right = LABEL + BAR + 3 * GAP + width_of(THUMBS, SIDE) if parts else 0
     sheet = Sheet(2 * MARGIN + cams + (BETWEEN + right if parts else 0), height, kind)
-    yield Event("Grad-CAM", 0, 1)
     _draw_cams(sheet, run, seen, shots)
     if parts:
-        _draw_parts(sheet, parts, rows, MARGIN + cams + BETWEEN, right, seen["explainer"][0].name)
+        _draw_parts(sheet, parts, rows, MARGIN + cams + BETWEEN, right)
     return Drawing(sheet, "Grad-CAM and contributions of parts", _caption(found, seen, parts, settings))
 
 
@@ -81,7 +95,8 @@ def find_parts(
     columns = list(names.columns)
     peaks, valid = seen[1].peaks, seen[2].valid
     landmarks, present = truth.landmarks[:, columns], truth.present[:, columns]
-    part = vote_part(peaks.points, peaks.score, valid, landmarks, present, names.group)
+    reach = scaled(settings.field.radius, run.subject.performer.input_size)
+    part = vote_part(peaks.points, peaks.score, valid, landmarks, present, names.group, reach)
     facts = sorted(found.diagnosis.get("filters"), key=lambda row: int(row["filter"]))
     share = torch.tensor([math.nan if row["contribution"] is None else row["contribution"] for row in facts])
     sums = part_shares(share.nan_to_num(0), part, len(names.names))
@@ -114,9 +129,7 @@ def example_images(run: OpenedRun, count: int, seed: int) -> list[int]:
     return turns[:count] or order[:count].tolist()
 
 
-def _draw_cams(
-    sheet: Sheet, run: OpenedRun, seen: dict[str, tuple[Layer, Seen, Assignment]], shots: Sequence[int]
-) -> None:
+def _draw_cams(sheet: Sheet, run: OpenedRun, seen: Watched, shots: Sequence[int]) -> None:
     subject, size = run.subject, run.subject.performer.input_size
     tap = subject.store.rows(shots).tap
     target = _targets(run, shots)
@@ -124,12 +137,12 @@ def _draw_cams(
         "explainer": explainer_cam(subject.explainer, subject.performer, tap, target),
         "performer": performer_cam(subject.performer, tap, target),
     }
-    heads = (("image", INK, ""), ("explainer", EXPLAINER, ""), ("performer", PERFORMER, ""))
     sheet.text(MARGIN, 0.08, "Grad-CAM", weight="bold", size=8.5)
-    for column, (key, colour, _) in enumerate(heads):
+    sheet.rule(MARGIN, 0.36, 3 * (SIDE + GAP) - GAP, INK)
+    for column, (key, colour) in enumerate((("image", INK), ("explainer", EXPLAINER), ("performer", PERFORMER))):
         left = MARGIN + column * (SIDE + GAP)
-        name = key if key == "image" else seen[key][0].name
-        sheet.text(left + SIDE / 2, HEAD - 0.05, name, ha="center", va="bottom", size=6.5, color=colour)
+        name = key if key == "image" else f"{key}\n{seen[key][0].name}"
+        sheet.text(left, HEAD - 0.05, name, va="bottom", size=6.5, color=colour)
         for n, i in enumerate(shots):
             image = run.photos[i].image
             pixels = picture_of(image)
@@ -150,11 +163,13 @@ def _targets(run: OpenedRun, shots: Sequence[int]) -> Tensor:
     return torch.where(right >= 0, right, highest)
 
 
-def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: float, width: float, layer: str) -> None:
+def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: float, width: float) -> None:
     start = left + LABEL
     thumbs = start + BAR + 3 * GAP
     sheet.text(left, 0.08, "Parts and what their filters add to the score", weight="bold", size=8.5, color=EXPLAINER)
     sheet.rule(left, 0.36, width, EXPLAINER)
+    for place, head in ((left, "part"), (start, "contribution"), (thumbs, "strongest filter of the part")):
+        sheet.text(place, HEAD - 0.05, head, va="bottom", size=6.5, color=MUTED)
     values = [part.signed for part in parts if part.signed == part.signed]
     low, high = min([0.0, *values]), max([1e-9, *values])
     span = (high - low) * 1.45
@@ -169,7 +184,7 @@ def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: flo
         sheet.text(left, HEAD + top + SIDE / 2 + 0.02, f"{part.filters} {plural}", color=MUTED)
         if part.signed == part.signed:
             axes.add_patch(
-                Rectangle((min(0, part.signed), top + 0.24), abs(part.signed), SIDE - 0.48, color=colour, lw=0)
+                Rectangle((min(0, part.signed), top + 0.26), abs(part.signed), SIDE - 0.52, color=colour, lw=0)
             )
             place = max(part.signed, 0) + 0.03 * span
             axes.text(place, top + SIDE / 2, f"{100 * part.signed:.1f} %", va="center", size=8, weight="bold")
@@ -177,25 +192,23 @@ def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: flo
             draw_row(sheet, rows[part.example], thumbs, HEAD + top, SIDE, THUMBS, EXPLAINER)
 
 
-def _caption(
-    found: Found, seen: dict[str, tuple[Layer, Seen, Assignment]], parts: list[Part], settings: FigureSettings
-) -> str:
+def _caption(found: Found, seen: Watched, parts: list[Part], settings: FigureSettings) -> str:
     ours, theirs = seen["explainer"][0].name, seen["performer"][0].name
     said = [
         f"Grad-CAM of the score of each image's category on the explainer's {ours} and on the performer's {theirs} "
-        f"({found.diagnosis.get('performer.name')}), on test images drawn at random (seed {settings.seed}); each map is "
-        "scaled to its own maximum."
+        f"({found.diagnosis.get('performer.name')}), on test images drawn at random (seed {settings.seed}); each map "
+        "is scaled to its own maximum."
     ]
     if parts:
         said.append(
-            "Each filter belongs to the part whose landmark is nearest to its part location on at least half of its 100 "
-            "strongest images. A part's contribution is the sum of its filters' signed shares of what the part track adds "
-            "to the scores; tiles show its strongest filter."
+            "Each filter belongs to the part whose landmark is nearest to its part location, within "
+            f"{settings.field.radius:g} px of a {REFERENCE_PX} px crop, on at least half of its 100 strongest images. "
+            "A part's contribution is the sum of its filters' signed shares of what the part track adds to the scores; "
+            "tiles show its strongest filter."
         )
-        said += [
-            f"{part.name}: {part.filters} filters, {100 * part.signed:.1f} % (by absolute value {100 * part.absolute:.1f} %)."
-            for part in parts
-        ]
+        for part in parts:
+            shares = f"{100 * part.signed:.1f} % (by absolute value {100 * part.absolute:.1f} %)"
+            said.append(f"{part.name}: {part.filters} filters, {shares}.")
     else:
         said.append("The images carry no landmarks, so that no filter's part can be named.")
     return " ".join(said)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from partscope.maths import ReceptiveField
 
-DIMMED = 0.28
+DIMMED = 0.36
 """Brightness of an image outside the region shown."""
 
 

@@ -6,9 +6,9 @@ from matplotlib.patches import Rectangle
 
 from partscope.figure_settings import FigureSettings
 from partscope.figures.drawing import Drawing
-from partscope.figures.look import Found, make_rows, see
+from partscope.figures.look import Found, Row, make_rows, see
 from partscope.figures.rows import GAP, draw_row, width_of
-from partscope.figures.sheet import EXPLAINER, INK, MUTED, NEUTRAL, PERFORMER, Sheet
+from partscope.figures.sheet import EXPLAINER, INK, MUTED, NEUTRAL, PERFORMER, Sheet, styled
 from partscope.run import Event
 from partscope.subject import OpenedRun
 
@@ -26,27 +26,37 @@ def draw_shares(
         settings: what to show.
         kind: of the file.
     """
-    wide = LABEL + width_of(settings.images, SIDE)
-    count = max(len(one.chosen(settings, settings.rows)) for one in found)
-    sheet = Sheet(2 * MARGIN + 2 * wide + BETWEEN, HEAD + count * (SIDE + GAP) + MARGIN, kind)
-    said = []
-    for place, (run, one) in enumerate(zip(runs, found, strict=True)):
-        left = MARGIN + place * (wide + BETWEEN)
+    rows, names = [], []
+    for run, one in zip(runs, found, strict=True):
         filters = one.chosen(settings, settings.rows)
         seen = yield from see(run, filters, ("performer",))
-        rows = yield from make_rows(run, seen["performer"], filters, settings, measured=settings.fields == "measured")
-        layer = seen["performer"][0].name
-        for n, row in enumerate(rows):
+        measured = settings.fields == "measured"
+        rows.append((yield from make_rows(run, seen["performer"], filters, settings, measured=measured)))
+        names.append(seen["performer"][0].name)
+    return _compose(found, settings, kind, rows, names)
+
+
+@styled()
+def _compose(
+    found: Sequence[Found], settings: FigureSettings, kind: str, rows: list[list[Row]], names: list[str]
+) -> Drawing:
+    wide = LABEL + width_of(settings.images, SIDE)
+    count = max(len(mine) for mine in rows)
+    sheet = Sheet(2 * MARGIN + 2 * wide + BETWEEN, HEAD + count * (SIDE + GAP) + MARGIN, kind)
+    said = []
+    for place, (one, mine, name) in enumerate(zip(found, rows, names, strict=True)):
+        left = MARGIN + place * (wide + BETWEEN)
+        for n, row in enumerate(mine):
             top = HEAD + n * (SIDE + GAP)
             sheet.text(left + LABEL - 0.08, top + SIDE / 2, str(row.filter), ha="right", va="center", color=MUTED)
             draw_row(sheet, row, left + LABEL, top, SIDE, settings.images, PERFORMER, dot=False)
         sheet.text(left + LABEL - 0.08, HEAD - 0.05, "filter", ha="right", va="bottom", color=MUTED, size=6.5)
-        said.append(_draw_head(sheet, one, layer, left + LABEL, wide - LABEL))
+        said.append(_draw_head(sheet, one, name, left + LABEL, wide - LABEL))
     caption = (
         f"Filters of the top conv layers of two performers, those of the channels that contribute most in their "
         f"explainers, each on {settings.images} test images drawn at random (seed {settings.seed}) among those that "
-        f"excite it above its threshold. " + " ".join(said) + " p is a gate between two tracks and a share of "
-        "magnitude, not of information."
+        f"excite it above its threshold. {' '.join(said)} p is a gate between two tracks and a share of magnitude, not "
+        "of information."
     )
     return Drawing(sheet, "Filters of two performers beside their p", caption)
 

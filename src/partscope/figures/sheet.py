@@ -33,6 +33,12 @@ EXTENSIONS = ("png", "svg", "pdf")
 DPI = 220
 
 
+def styled() -> Any:
+    """Draws what it decorates in our style; the user's settings come back after it."""
+    own: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
+    return matplotlib.rc_context({**own, **STYLE})
+
+
 @final
 class Sheet:
     """A figure under construction.
@@ -77,6 +83,7 @@ class Sheet:
         bar = Rectangle(place, width / self.width, height, transform=self.figure.transFigure, color=colour, lw=0)
         self.figure.add_artist(bar)
 
+    @styled()
     def save(self, out: Path, title: str, words: str) -> None:
         """Writes the figure, whole or not at all.
 
@@ -101,11 +108,6 @@ class Sheet:
         if self.kind == "svg":
             content = _with_words(content, title, words)
         write_whole(out, lambda temporary: _fill(temporary, content))
-
-
-def styled() -> Any:
-    """Makes matplotlib draw in our style while it is open; the user's settings come back after it."""
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE})
 
 
 def _fill(path: Path, content: bytes) -> None:

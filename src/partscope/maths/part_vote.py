@@ -1,5 +1,6 @@
 """Which part a filter stands for, and what each part adds to the scores."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -28,12 +29,14 @@ def vote_part(
     landmarks: Float[Tensor, "N K 2"],
     present: Bool[Tensor, "N K"],
     group: Int[Tensor, " K"],
+    reach: float = math.inf,
     top: int = 100,
     majority: float = 0.5,
 ) -> Int[Tensor, " F"]:
     """Part of each filter by vote: on each of its strongest images, the part of the landmark nearest to its peak.
 
-    Images without a landmark do not vote. A part needs `majority` of the votes that are cast.
+    A landmark out of reach is a vote for no part. Images without a landmark do not vote. A part needs `majority` of
+    the votes that are cast.
 
     Args:
         points: part locations, px.
@@ -42,6 +45,7 @@ def vote_part(
         landmarks: annotated points, px.
         present: whether a landmark is annotated.
         group: number of the part, from 0, that each landmark belongs to.
+        reach: longest distance between part location and landmark, px.
         top: strongest images of a filter that vote.
         majority: least share of votes, 0 to 1.
 
@@ -56,7 +60,8 @@ def vote_part(
     """
     distance = (points[:, :, None] - landmarks[:, None]).square().sum(-1)
     distance = distance.masked_fill(~present[:, None], torch.inf)
-    voted = group[distance.argmin(-1)]
+    nearest = distance.min(-1)
+    voted = group[nearest.indices].where(nearest.values <= reach**2, OTHER)
     votes = valid & present.any(1, keepdim=True)
     rank = score.masked_fill(~votes, -torch.inf).argsort(dim=0, descending=True, stable=True).argsort(dim=0)
     votes = votes & (rank < top)
