@@ -36,7 +36,7 @@ def draw_filters(run: OpenedRun, found: Found, settings: FigureSettings, kind: s
     return _compose(run, found, settings, kind, seen, rows)
 
 
-@styled()
+@styled
 def _compose(
     run: OpenedRun, found: Found, settings: FigureSettings, kind: str, seen: Watched, rows: dict[str, list[Row]]
 ) -> Drawing:

@@ -56,7 +56,7 @@ def draw_parts(run: OpenedRun, found: Found, settings: FigureSettings, kind: str
     return _compose(run, found, settings, kind, seen, parts, rows, shots)
 
 
-@styled()
+@styled
 def _compose(
     run: OpenedRun,
     found: Found,

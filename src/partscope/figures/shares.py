@@ -36,7 +36,7 @@ def draw_shares(
     return _compose(found, settings, kind, rows, names)
 
 
-@styled()
+@styled
 def _compose(
     found: Sequence[Found], settings: FigureSettings, kind: str, rows: list[list[Row]], names: list[str]
 ) -> Drawing:

@@ -1,8 +1,10 @@
 """A sheet laid out in inches from its upper left corner, saved so that the same content gives the same bytes."""
 
 import io
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ParamSpec, TypeVar, final
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -29,14 +31,23 @@ STYLE: dict[str, Any] = {
     "pdf.fonttype": 42,
     "path.simplify": False,
 }
+P = ParamSpec("P")
+R = TypeVar("R")
 EXTENSIONS = ("png", "svg", "pdf")
 DPI = 220
 
 
-def styled() -> Any:
-    """Draws what it decorates in our style; the user's settings come back after it."""
-    own: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
-    return matplotlib.rc_context({**own, **STYLE})
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Makes a function draw in our style; the user's settings come back after it."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        own = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
+        style: Any = own | STYLE
+        with matplotlib.rc_context(style):
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 @final
@@ -83,7 +94,7 @@ class Sheet:
         bar = Rectangle(place, width / self.width, height, transform=self.figure.transFigure, color=colour, lw=0)
         self.figure.add_artist(bar)
 
-    @styled()
+    @styled
     def save(self, out: Path, title: str, words: str) -> None:
         """Writes the figure, whole or not at all.
 
