@@ -59,7 +59,7 @@ def python(code: str) -> str:
     "arguments",
     [
         *(["--help"], ["--version"], ["fit", "--help"], ["data", "--help"], ["demo", "--help"]),
-        *(["train-performer", "--help"], ["nosuch"]),
+        *(["train-performer", "--help"], ["figure", "--help"], ["figure", "filters"], ["nosuch"]),
     ],
 )
 def test_help_loads_no_torch(arguments: list[str]) -> None:
@@ -80,7 +80,7 @@ def test_help_explains_every_command_and_setting(capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().out
     assert all(
         f"\n  {command} " in text
-        for command in ("demo", "data", "fit", "diagnose", "report", "taps", "train-performer")
+        for command in ("demo", "data", "fit", "diagnose", "report", "figure", "taps", "train-performer")
     )
     for command, job in (("fit", Job()), ("train-performer", TrainJob())):
         with pytest.raises(SystemExit) as ended:

@@ -112,7 +112,7 @@ class Odd(nn.Sequential):
     [
         (3, {"dilation": 2}, ReceptiveField(2.0, 1.0, 5.0)),
         ((3, 3), {"padding": (1, 1)}, ReceptiveField(0.0, 1.0, 3.0)),
-        ((3, 1), {}, None),
+        ((3, 1), {"padding": (1, 0)}, None),
         (3, {"padding": "same"}, None),
     ],
 )

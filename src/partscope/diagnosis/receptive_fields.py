@@ -36,7 +36,7 @@ class Covering(NamedTuple):
     corners: Tensor
 
 
-def scaled(length: float, size: int) -> float:
+def scaled(length: float | int, size: int) -> float:
     """A length given for a 224 px crop, on a crop of another size.
 
     >>> scaled(33, 96)
