@@ -15,7 +15,7 @@ from partscope.figures.sheet import EXPLAINER, MUTED, PERFORMER, Sheet, styled
 from partscope.run import Event
 from partscope.subject import OpenedRun
 
-SIDE, LABEL, INSET, MARGIN, HEAD, BETWEEN = 0.86, 0.98, 0.92, 0.12, 0.46, 0.3
+SIDE, LABEL, INSET, MARGIN, HEAD, BETWEEN, LEAST = 0.86, 0.98, 0.92, 0.12, 0.46, 0.3, 2.0
 
 
 def draw_filters(run: OpenedRun, found: Found, settings: FigureSettings, kind: str) -> Generator[Event, None, Drawing]:
@@ -43,7 +43,7 @@ def _compose(
     filters = [row.filter for row in rows["explainer"]]
     insets = {key: any(row.field is not None for row in rows[key]) for key in rows}
     wide = width_of(settings.images, SIDE)
-    widths = {key: wide + (INSET + 3 * GAP if insets[key] else 0) for key in rows}
+    widths = {key: max(wide + (INSET + 3 * GAP if insets[key] else 0), LEAST) for key in rows}
     total = 2 * MARGIN + LABEL + widths["explainer"] + BETWEEN + widths["performer"]
     sheet = Sheet(total, HEAD + len(filters) * (SIDE + GAP) + MARGIN, kind)
     left = MARGIN + LABEL

@@ -187,7 +187,14 @@ def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: flo
                 Rectangle((min(0, part.signed), top + 0.26), abs(part.signed), SIDE - 0.52, color=colour, lw=0)
             )
             place = max(part.signed, 0) + 0.03 * span
-            axes.text(place, top + SIDE / 2, f"{100 * part.signed:.1f} %", va="center", size=8, weight="bold")
+            axes.text(
+                place,
+                top + SIDE / 2,
+                f"{100 * part.signed:.1f} %".replace("-", "−"),
+                va="center",
+                size=8,
+                weight="bold",
+            )
         if part.example is not None:
             draw_row(sheet, rows[part.example], thumbs, HEAD + top, SIDE, THUMBS, EXPLAINER)
 
@@ -207,8 +214,9 @@ def _caption(found: Found, seen: Watched, parts: list[Part], settings: FigureSet
             "tiles show its strongest filter."
         )
         for part in parts:
+            plural = "filter" if part.filters == 1 else "filters"
             shares = f"{100 * part.signed:.1f} % (by absolute value {100 * part.absolute:.1f} %)"
-            said.append(f"{part.name}: {part.filters} filters, {shares}.")
+            said.append(f"{part.name}: {part.filters} {plural}, {shares}.")
     else:
         said.append("The images carry no landmarks, so that no filter's part can be named.")
     return " ".join(said)

@@ -12,7 +12,7 @@ from partscope.figures.sheet import EXPLAINER, INK, MUTED, NEUTRAL, PERFORMER, S
 from partscope.run import Event
 from partscope.subject import OpenedRun
 
-SIDE, MARGIN, HEAD, BETWEEN, LABEL = 0.86, 0.12, 0.78, 0.32, 0.5
+SIDE, MARGIN, HEAD, BETWEEN, LABEL, LEAST = 0.86, 0.12, 0.78, 0.32, 0.5, 2.7
 
 
 def draw_shares(
@@ -40,7 +40,7 @@ def draw_shares(
 def _compose(
     found: Sequence[Found], settings: FigureSettings, kind: str, rows: list[list[Row]], names: list[str]
 ) -> Drawing:
-    wide = LABEL + width_of(settings.images, SIDE)
+    wide = LABEL + max(width_of(settings.images, SIDE), LEAST)
     count = max(len(mine) for mine in rows)
     sheet = Sheet(2 * MARGIN + 2 * wide + BETWEEN, HEAD + count * (SIDE + GAP) + MARGIN, kind)
     said = []
