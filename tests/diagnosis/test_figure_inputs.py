@@ -64,11 +64,11 @@ class Seer(nn.Sequential):
     """Its one filter sums red in a window of 9 px whose middle lies 6 px right of its unit."""
 
     def __init__(self) -> None:
-        conv = nn.Conv2d(3, 1, 21, stride=4, padding=10, bias=False)
+        conv = nn.Conv2d(3, 1, 21, stride=4, bias=False)
         conv.weight.data.zero_()
         conv.weight.data[0, 0, 6:15, 12:21] = 1.0
         super().__init__(
-            conv, nn.ReLU(), nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4), nn.ReLU(),
+            conv, nn.ReLU(), nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(64, 4), nn.ReLU(),
             nn.Linear(4, 2),
         )  # fmt: skip
         self[2].weight.data.fill_(1.0)
@@ -77,18 +77,18 @@ class Seer(nn.Sequential):
 @pytest.mark.parametrize("centre", ["image", "covered"])
 def test_measured_field_is_where_the_filter_looks(centre: str) -> None:
     torch.manual_seed(0)
-    performer = Performer.for_model(Seer(), 48, (0.0,) * 3, (1.0,) * 3, tap="1", targets=("5",))
-    images = torch.zeros(2, 3, 48, 48)
-    images[0, 0, 20:29, 26:35] = 1.0  # seen in whole by the unit at (24, 24)
-    images[1, 0, 12:21, 14:23] = 1.0  # by the unit at (16, 12)
+    performer = Performer.for_model(Seer(), 49, (0.0,) * 3, (1.0,) * 3, tap="1", targets=("5",))
+    images = torch.zeros(2, 3, 49, 49)
+    images[0, 0, 18:27, 24:33] = 1.0  # seen in whole by the unit at (22, 22)
+    images[1, 0, 10:19, 20:29] = 1.0  # by the unit at (14, 18)
     layer = performer_layer(performer, performer.features(images).tap)
-    assert layer.field == ReceptiveField(0.0, 4.0, 21.0)
+    assert layer.field == ReceptiveField(10.0, 4.0, 21.0)
     settings = FieldSettings(side=14, stride=5, keep=0, sigma=0, centre=centre)  # 3 px, every px
     *events, (field,) = measure_fields(performer, layer, [(0, [0, 1])], lambda i: images[i], settings)
-    assert events[-1] == fields_cost(settings, 48, [(0, [0, 1])]) == 2 * 46 * 46
+    assert events[-1] == fields_cost(settings, 49, [(0, [0, 1])]) == 2 * 47 * 47
     assert events == sorted(events)
     rows, columns = (field.average >= field.average.max() / 2).nonzero().float().T
-    assert abs(float(rows.mean()) - 48) < 1 and abs(float(columns.mean()) - 54) < 1
+    assert abs(float(rows.mean()) - 49) < 1 and abs(float(columns.mean()) - 55) < 1
     assert 7 <= field.side <= 11, "a window of 9 px, blurred by a square of 3"
     assert field.images == 2 and float(field.shape.max()) == 1
 
