@@ -83,7 +83,7 @@ def test_measured_field_is_where_the_filter_looks(centre: str) -> None:
     images[1, 0, 10:19, 20:29] = 1.0  # by the unit at (14, 18)
     layer = performer_layer(performer, performer.features(images).tap)
     assert layer.field == ReceptiveField(10.0, 4.0, 21.0)
-    settings = FieldSettings(side=14, stride=5, keep=0, sigma=0, centre=centre)  # 3 px, every px
+    settings = FieldSettings(side=14, stride=5, keep=0, sigma=0.0, centre=centre)  # 3 px, every px
     *events, (field,) = measure_fields(performer, layer, [(0, [0, 1])], lambda i: images[i], settings)
     assert events[-1] == fields_cost(settings, 49, [(0, [0, 1])]) == 2 * 47 * 47
     assert events == sorted(events)

@@ -18,7 +18,7 @@ from partscope.figures import Drawn
 from partscope.figures.pixels import dimmed_outside, heated, spread_map
 from partscope.figures.sheet import Sheet
 from partscope.maths import ReceptiveField
-from training.small_job import PHOTOS, run_to_end, small_job, toy_performer
+from training.small_job import PHOTOS, Squares, run_to_end, small_job, toy_performer
 
 GOLDEN = Path(__file__).parent / "golden"
 QUICK = FigureSettings(rows=2, images=2, field=FieldSettings(images=2, side=84, stride=56))
@@ -194,3 +194,18 @@ def test_tiles_by_hand() -> None:
     hot = heated(image, torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
     assert np.allclose(hot[0, 0], 0.275) and hot[0, 1].max() > 0.8
     assert np.allclose(heated(image, torch.zeros(2, 2)), 0.275)
+
+
+def test_a_network_with_one_output_and_images_without_landmarks(tmp_path: Path) -> None:
+    performer = toy_performer(outputs=1)
+    photos = [Squares(n, seed=n, categories=("red",), landmarks=()) for n in (40, 20)]
+    run_to_end(small_job(epochs=1, labels="single"), tmp_path / "run", performer, tuple(photos))
+    walk = draw_figure(
+        "parts", [tmp_path / "run"], tmp_path / "f.png", QUICK, performers=[performer], photos=[photos[1]]
+    )
+    try:
+        while True:
+            next(walk)
+    except StopIteration as end:
+        assert end.value.caption.endswith("The images carry no landmarks, so that no filter's part can be named.")
+    assert (tmp_path / "f.png").stat().st_size > 10_000

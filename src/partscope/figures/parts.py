@@ -152,15 +152,16 @@ def _draw_cams(sheet: Sheet, run: OpenedRun, seen: Watched, shots: Sequence[int]
 
 
 def _targets(run: OpenedRun, shots: Sequence[int]) -> Tensor:
-    """The score that is right for each image; the highest one where none is known."""
+    """The score that is right for each image; the highest one where none is known, the only one where it is alone."""
     subject = run.subject
     features = subject.store.rows(shots)
     with torch.no_grad():
-        highest = subject.performer.resume(features, "last").argmax(1)
+        scores = subject.performer.resume(features, "last")
+    highest = scores.argmax(1)
     if subject.right is None:
         return highest
     right = subject.right[torch.tensor(list(shots))].to(highest.device)
-    return torch.where(right >= 0, right, highest)
+    return torch.where(right >= 0, right, highest).clamp(max=scores.shape[1] - 1)
 
 
 def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: float, width: float) -> None:
