@@ -292,6 +292,11 @@ def test_a_whole_run_measured_and_written_again(tmp_path: Path, capfd: pytest.Ca
     again = json.loads((tmp_path / "elsewhere" / "diagnosis.json").read_text())
     del first["provenance"], again["provenance"]
     assert again == first
+    capfd.readouterr()
+    assert run(["figure", "parts", "elsewhere", "--out", "f.svg", "--rows", "2"]) == 0
+    said = capfd.readouterr()
+    assert said.out.startswith("caption: Grad-CAM of the score") and said.out.endswith("figure: f.svg\n")
+    assert "looking at the filters ..." in said.err and (tmp_path / "f.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_taps_lists_the_layers(capfd: pytest.CaptureFixture[str]) -> None:

@@ -37,8 +37,11 @@ def figure_command(parser: ArgumentParser, arguments: list[str], parse: Parse, f
     parser.add_argument("run", type=str, nargs="*", help="folder of a finished run; two for `shares`")
     parser.add_argument("--out", type=str, default=None, help="file to write: .png, .svg or .pdf")
     parser.add_class_arguments(FigureSettings, None)
-    parser.add_argument("--data.root", type=str, default=None, help="folder of the data sets, if moved")
-    parser.add_argument("--performer.weights", type=str, default=None, help="weights, if moved")
+    each = "one for all runs, or one a run"
+    parser.add_argument(
+        "--data.root", type=str, nargs="+", default=[], help=f"folder of the data sets, if moved; {each}"
+    )
+    parser.add_argument("--performer.weights", type=str, nargs="+", default=[], help=f"weights, if moved; {each}")
     parser.add_argument("--fit.device", type=str, default=None, help="device, if another")
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         raise SettingsError(
@@ -56,19 +59,20 @@ def figure_command(parser: ArgumentParser, arguments: list[str], parse: Parse, f
     from partscope.folder import read_job
 
     folders = [Path(run) for run in parsed.run]
-    jobs = [_moved(read_job(folder), parsed) for folder in folders]
+    jobs = [_moved(read_job(folder), parsed, place) for place, folder in enumerate(folders)]
     drawn = follow(draw_figure(parsed.name, folders, Path(parsed.out), settings, jobs=jobs))
     print(textwrap.fill(f"caption: {drawn.caption}", 120))
     print(f"figure: {drawn.path}")
 
 
-def _moved(job: Job, parsed: Any) -> Job:
-    """The settings of a run with the paths that were given."""
+def _moved(job: Job, parsed: Any, place: int) -> Job:
+    """The settings of a run with the paths that were given, where it has such a path."""
     data, performer, fit = job.data, job.performer, job.fit
-    if parsed.data.root is not None:
-        data = replace(data, root=parsed.data.root)
-    if parsed.performer.weights is not None:
-        performer = replace(performer, weights=parsed.performer.weights)
+    if parsed.data.root and data.root is not None:
+        data = replace(data, root=parsed.data.root[min(place, len(parsed.data.root) - 1)])
+    weights = parsed.performer.weights
+    if weights and performer.weights is not None:
+        performer = replace(performer, weights=weights[min(place, len(weights) - 1)])
     if parsed.fit.device is not None:
         fit = replace(fit, device=parsed.fit.device)
     return replace(job, data=data, performer=performer, fit=fit)
