@@ -251,6 +251,30 @@ def authors_table() -> str:
     return "\n".join([*lines, "| *all* | " + " | ".join(totals) + " |"])
 
 
+def fields_table() -> str:
+    """Sizes of receptive fields, one row a rule of re-centring."""
+    found = kept("fields")
+    rule = {"image": "peak of the whole image (default)", "covered": "peak of the covered image (released code)"}
+    lines = [
+        "| re-centred on the | drawn region, px | measured field, px | theoretical field, px |",
+        "|---|--:|--:|--:|",
+    ]
+    for centre, row in found["fields"].items():
+        sides = f"{row['drawn']:.0f} | {row['measured']:.0f} | {found['theoretical']:.0f}"
+        lines.append(f"| {rule[centre]} | {sides} |")
+    return "\n".join(lines)
+
+
+def votes_table() -> str:
+    """Filters of each part, with and without a longest distance."""
+    found = kept("fields")["votes"]
+    parts = sorted({part for votes in found.values() for part in votes}, key=lambda part: (part == "other", part))
+    lines = [f"| the nearest landmark counts | {' | '.join(parts)} |", "|---|" + "--:|" * len(parts)]
+    for name, votes in found.items():
+        lines.append(f"| {name} | {' | '.join(str(votes.get(part, 0)) for part in parts)} |")
+    return "\n".join(lines)
+
+
 def readers_table() -> str:
     """Cost of listing the paper's data sets."""
     row = kept("paper_readers")
@@ -338,6 +362,8 @@ def reading(path: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "authors_tables": authors_table,
     "paper_readers": readers_table,
+    "fields": fields_table,
+    "votes": votes_table,
     "attached_torchvision": attached_table("torchvision:"),
     "attached_timm": attached_table("timm:"),
     "refused": refused_table,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from maths import checks_explainer, checks_filters, checks_metrics
+from maths import checks_explainer, checks_fields, checks_filters, checks_metrics
 from partscope import maths
 from partscope.maths import ReceptiveField
 
@@ -689,3 +689,58 @@ def best_fixed_as_the_mean_candidate(landmarks, present, candidates, **settings)
 @mutant(maths.null_random, checks_metrics.random_null_draws_a_point_per_image)
 def random_null_with_one_point_for_all_images(landmarks, present, candidates, *, size, generator, draws):
     return maths.null_best_fixed(landmarks, present, candidates, size=size, generator=generator)
+
+
+# ---- receptive fields by covering, and votes for parts
+
+
+@mutant(maths.discrepancy_map, checks_fields.worked_discrepancy)
+def gains_counted_as_losses(drop, *rest, **settings):
+    return maths.discrepancy_map(drop.abs(), *rest, **settings)
+
+
+@mutant(maths.discrepancy_map, checks_fields.worked_discrepancy)
+def discrepancy_left_where_it_is(drop, corners, centres, *rest, **settings):
+    return maths.discrepancy_map(drop, corners, torch.zeros_like(centres), *rest, **settings)
+
+
+@mutant(maths.discrepancy_map, checks_fields.worked_discrepancy)
+def discrepancy_with_rows_and_columns_swapped(drop, corners, centres, *rest, **settings):
+    return maths.discrepancy_map(drop, corners, centres.flip(-1), *rest, **settings)
+
+
+@mutant(maths.discrepancy_map, checks_fields.discrepancy_is_the_mean_loss_of_the_squares_on_a_pixel)
+def discrepancy_summed_over_overlapping_squares(drop, corners, centres, side, stride, size, keep=0):
+    return maths.discrepancy_map(drop, corners, centres, side, side, size, keep)
+
+
+@mutant(maths.discrepancy_map, checks_fields.discrepancy_keeps_the_largest_losses)
+def discrepancy_keeps_the_smallest_losses(drop, corners, centres, side, stride, size, keep=0):
+    order = drop.argsort()[: keep or len(drop)]
+    return maths.discrepancy_map(drop[order], corners[order], centres[order], side, stride, size)
+
+
+@mutant(maths.field_overlay, checks_fields.overlay_puts_the_canvas_on_its_points)
+def overlay_mirrored(points, canvas, size):
+    return maths.field_overlay(points, canvas.flip(0, 1), size)
+
+
+@mutant(maths.active_units, checks_fields.active_units_are_those_above_the_threshold_or_the_peak)
+def active_units_without_the_fallback_to_the_peak(x, tau):
+    return (x > 0) & (x >= tau)
+
+
+@mutant(maths.vote_part, checks_fields.vote_needs_reach_majority_and_visible_landmarks)
+def vote_without_reach(points, score, valid, landmarks, present, group, reach=math.inf, top=100, majority=0.5):
+    return maths.vote_part(points, score, valid, landmarks, present, group, math.inf, top, majority)
+
+
+@mutant(maths.vote_part, checks_fields.vote_needs_reach_majority_and_visible_landmarks)
+def vote_for_hidden_landmarks(points, score, valid, landmarks, present, *rest, **settings):
+    return maths.vote_part(points, score, valid, landmarks, torch.ones_like(present), *rest, **settings)
+
+
+@mutant(maths.part_shares, checks_fields.shares_by_part_add_up)
+def shares_without_the_sign(contribution, part, parts):
+    found = maths.part_shares(contribution, part, parts)
+    return found._replace(signed=found.absolute)

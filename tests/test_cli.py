@@ -59,7 +59,7 @@ def python(code: str) -> str:
     "arguments",
     [
         *(["--help"], ["--version"], ["fit", "--help"], ["data", "--help"], ["demo", "--help"]),
-        *(["train-performer", "--help"], ["nosuch"]),
+        *(["train-performer", "--help"], ["figure", "--help"], ["figure", "filters"], ["nosuch"]),
     ],
 )
 def test_help_loads_no_torch(arguments: list[str]) -> None:
@@ -80,7 +80,7 @@ def test_help_explains_every_command_and_setting(capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().out
     assert all(
         f"\n  {command} " in text
-        for command in ("demo", "data", "fit", "diagnose", "report", "taps", "train-performer")
+        for command in ("demo", "data", "fit", "diagnose", "report", "figure", "taps", "train-performer")
     )
     for command, job in (("fit", Job()), ("train-performer", TrainJob())):
         with pytest.raises(SystemExit) as ended:
@@ -171,6 +171,11 @@ def test_real_examples_parse_and_name_what_is_missing(example: str, refused: Ref
         ),
         (["diagnose"], "reading the arguments of `partscope diagnose`", "required: folder", "--help`"),
         (["diagnose", "x"], "opening the run 'x'", "no config.yaml", "partscope fit --out"),
+        (["figure"], "choosing the figure", "no name", "start with one of filters, shares, parts"),
+        (["figure", "part", "x", "--out", "f.png"], "choosing the figure", "no figure 'part'", "did you mean parts?"),
+        (["figure", "parts", "x"], "drawing the figure 'parts'", "no file", "give one with --out FILE.png"),
+        (["figure", "parts", "x", "--out", "f.png"], "opening the run 'x'", "no config.yaml", "partscope fit --out"),
+        (["figure", "parts", "x", "--out", "f.png", "--field.sid", "3"], "reading the arg", "sid", "--field.side"),
         (["report", "x"], "reading the diagnosis 'x/diagnosis.json'", "no such file", "partscope diagnose"),
         (["taps", "vgg61"], "looking up the performer 'vgg61'", "nearest: vgg16", "creatures_net"),
     ],
@@ -287,6 +292,11 @@ def test_a_whole_run_measured_and_written_again(tmp_path: Path, capfd: pytest.Ca
     again = json.loads((tmp_path / "elsewhere" / "diagnosis.json").read_text())
     del first["provenance"], again["provenance"]
     assert again == first
+    capfd.readouterr()
+    assert run(["figure", "parts", "elsewhere", "--out", "f.svg", "--rows", "2"]) == 0
+    said = capfd.readouterr()
+    assert said.out.startswith("caption: Grad-CAM of the score") and said.out.endswith("figure: f.svg\n")
+    assert "looking at the filters ..." in said.err and (tmp_path / "f.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_taps_lists_the_layers(capfd: pytest.CaptureFixture[str]) -> None:

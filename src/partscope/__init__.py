@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from partscope.errors import DataError, DivergedError, PartscopeError, PerformerError, RunError, SettingsError
+from partscope.figure_settings import FieldSettings, FigureSettings
 from partscope.settings import (
     CacheSettings,
     DataSettings,
@@ -22,6 +23,7 @@ from partscope.version import __version__
 
 if TYPE_CHECKING:
     from partscope.data import PhotoSet, Sample, load_photos
+    from partscope.figures import Drawn, draw_figure
     from partscope.nets import Explainer
     from partscope.performers import Features, Performer, load_performer
     from partscope.report import write_report
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from partscope.train_run import TrainEvent, train_performer
 
 _LATER = {
+    "Drawn": "partscope.figures",
     "Event": "partscope.run",
     "Explainer": "partscope.nets",
     "Features": "partscope.performers",
@@ -37,6 +40,7 @@ _LATER = {
     "Sample": "partscope.data",
     "TrainEvent": "partscope.train_run",
     "diagnose": "partscope.run",
+    "draw_figure": "partscope.figures",
     "fit": "partscope.run",
     "load_performer": "partscope.performers",
     "load_photos": "partscope.data",
@@ -61,10 +65,13 @@ __all__ = [
     "DataSettings",
     "DiagnoseSettings",
     "DivergedError",
+    "Drawn",
     "Event",
     "Explainer",
     "ExplainerSettings",
     "Features",
+    "FieldSettings",
+    "FigureSettings",
     "FitSettings",
     "Job",
     "PartscopeError",
@@ -80,6 +87,7 @@ __all__ = [
     "TrainSettings",
     "__version__",
     "diagnose",
+    "draw_figure",
     "fit",
     "load_performer",
     "load_photos",

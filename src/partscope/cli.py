@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import json
 import logging
 import re
 import signal
@@ -21,6 +20,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
     set_parsing_settings,
 )
 
+from partscope.cli_tables import print_errors, print_summary
 from partscope.errors import PartscopeError, SettingsError
 from partscope.settings import Job, demo_job, resolve
 from partscope.train_settings import TrainJob, TrainSettings, resolve_training
@@ -41,6 +41,8 @@ commands:
                         train a network on your images first: its head, or all of it; fit takes DIR
   diagnose DIR          measure a fitted run again, here or on another machine
   report DIR            write report.html from a run's diagnosis again
+  figure NAME DIR --out FILE
+                        draw a figure of the paper from a finished run: filters, shares or parts
   taps NAME             list the layers of a network that can be explained, with their shapes
 
 `partscope COMMAND --help` explains every setting.
@@ -56,6 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         "train-performer": _train_performer,
         "diagnose": _diagnose,
         "report": _report,
+        "figure": _figure,
         "taps": _taps,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -179,7 +182,7 @@ def _train_performer(arguments: list[str]) -> None:
     from partscope.train_run import train_performer
 
     folder = _follow(train_performer(job, out), _training_facts)
-    _print_errors(folder)
+    print_errors(folder)
     print(f"performer: {folder}")
     print(f"explain it: partscope fit --performer.weights {folder} --out RUN")
 
@@ -207,7 +210,7 @@ def _carry_out(job: Job, out: Path) -> None:
     from partscope.run import fit
 
     report = _follow(fit(job, out), _facts)
-    _print_summary(out)
+    print_summary(out)
     print(f"report: {report}")
 
 
@@ -232,7 +235,7 @@ def _diagnose(arguments: list[str]) -> None:
         job = replace(job, fit=replace(job.fit, device=parsed.fit.device))
     _follow(diagnose(folder, job=job), _facts)
     report = write_report(folder)
-    _print_summary(folder)
+    print_summary(folder)
     print(f"report: {report}")
 
 
@@ -243,6 +246,13 @@ def _report(arguments: list[str]) -> None:
     from partscope.report import write_report
 
     print(f"report: {write_report(folder)}")
+
+
+def _figure(arguments: list[str]) -> None:
+    from partscope.cli_figure import figure_command
+
+    parser = _parser("figure", "Draws a figure of the paper from finished runs.")
+    figure_command(parser, arguments, _parse, lambda events: _follow(events, _facts))
 
 
 def _taps(arguments: list[str]) -> int:
@@ -287,10 +297,11 @@ def _stop_between_steps() -> Iterator[list[bool]]:
 
 
 AnyEvent = TypeVar("AnyEvent", "Event", "TrainEvent")
+Result = TypeVar("Result")
 
 
-def _follow(events: Generator[AnyEvent, None, Path], facts_of: Callable[[AnyEvent], str]) -> Path:
-    """Shows a job's progress to its end and returns the path that it made."""
+def _follow(events: Generator[AnyEvent, None, Result], facts_of: Callable[[AnyEvent], str]) -> Result:
+    """Shows a job's progress to its end and returns what it made."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -323,8 +334,8 @@ def _follow(events: Generator[AnyEvent, None, Path], facts_of: Callable[[AnyEven
                 if not console.is_terminal and event.record and event.done % max(1, event.total // 10) == 0:
                     console.print(f"  step {event.done}/{event.total}: {facts}")
         except StopIteration as end:
-            path: Path = end.value
-            return path
+            result: Result = end.value
+            return result
 
 
 def _facts(event: "Event") -> str:
@@ -344,57 +355,3 @@ def _training_facts(event: "TrainEvent") -> str:
         return facts
     held = f"validation loss {record.validation_loss:.3f} error {record.validation_error:.1%}"
     return f"{facts}  {held}  best epoch {record.best_epoch}"
-
-
-def _print_errors(folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    validation = found["validation"]
-    held = "no validation images: the last epoch"
-    if validation["loss"] is not None:
-        images = found["images"]["validation"]
-        held = f"validation loss {validation['loss']:.3f}, error {validation['error']:.1%} of {images} images"
-    table = Table("on the test images", "error", "95 % interval", "n", "always the same answer")
-    for name, number in found["test"].items():
-        shown = ["-" if number[k] is None else f"{number[k]:.2%}" for k in ("value", "low", "high")]
-        chance = f"{found['chance'][name]['value']:.2%}" if found["chance"][name]["n"] else "-"
-        table.add_row(name.replace("_", " "), shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]), chance)
-    print(f"best epoch: {found['best_epoch']} ({held})")
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-    if "left_out" in found:  # folders of earlier versions have none
-        from partscope.data import told_left_out
-
-        lost = told_left_out(found["left_out"])
-        if lost:
-            print(f"note: {lost}")
-
-
-def _print_summary(folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    found = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
-    table = Table("", "value", "95 % interval", "n", title="diagnosis")
-
-    def row(name: str, number: dict[str, Any], scale: float = 1.0, unit: str = "") -> None:
-        shown = ["-" if number[k] is None else f"{number[k] * scale:.3f}{unit}" for k in ("value", "low", "high")]
-        table.add_row(name, shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]))
-
-    row("p (a gate, not a share of information)", found["p"])
-    fidelity = found["fidelity"]
-    if "performer" in fidelity:
-        row("error of the performer", fidelity["performer"]["error"])
-    for variant in ("full", "parts_only", "ordinary_only"):
-        name = variant.replace("_", " ")
-        row(f"{fidelity['measure']}, {name}", fidelity[variant][fidelity["measure"]])
-        row(f"FVU of {fidelity['targets'][-1]}, {name}", fidelity[variant]["fvu"][-1])
-    for key, number in found.get("location_instability", {}).get("released", {}).items():
-        row(f"location instability, {key.replace('_', ' ')}", number)
-    for layer in ("explainer", "top_conv", "landmarks"):
-        if layer in found["diversity"]:
-            row(f"spread of part locations, {layer.replace('_', ' ')}", found["diversity"][layer]["spread"])
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-    for warning in found["warnings"]:
-        print(f"note: {warning}")

@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from partscope.data import PhotoSet, Progress, batches, left_out, load_photos, open_photos
-from partscope.diagnosis import Diagnosed, Subject, Truth, check_landmarks, diagnose_subject, make_gallery
+from partscope.diagnosis import Diagnosed, Subject, check_landmarks, diagnose_subject, make_gallery
 from partscope.errors import RunError, SettingsError
 from partscope.files import append_line, write_json, write_whole
 from partscope.folder import (
@@ -33,6 +32,7 @@ from partscope.folder import (
 from partscope.performers import Performer
 from partscope.report import write_report
 from partscope.settings import Job, resolve
+from partscope.subject import OpenedRun, labels_of_test, read_truth
 from partscope.training import (
     FeatureSource,
     FeatureStore,
@@ -43,13 +43,11 @@ from partscope.training import (
     check_score_names,
     compute_features,
     given_labels,
-    match_classes,
     measure_means,
     predicted_classes,
     predicted_labels,
     prepare_performer,
     read_class_names,
-    score_index,
     start_magnitudes,
     survey,
 )
@@ -167,15 +165,51 @@ def diagnose(
     """
     folder = Path(out)
     job = job or read_job(folder)
-    yield Event("loading", 0, 1)
     clock = Clock()
+    performer, test = yield from _again(job, folder, performer, photos)
+    clock.lap("loading")
+    return (yield from _diagnose(job, folder, performer, test, clock))
+
+
+def open_run(
+    out: Path | str,
+    *,
+    job: Job | None = None,
+    performer: Performer | None = None,
+    photos: PhotoSet | None = None,
+    landmarks: bool = True,
+) -> Generator[Event, None, OpenedRun]:
+    """Loads a fitted run with its network and test images; arguments and errors as for `diagnose`.
+
+    Args:
+        out: the run folder.
+        job: its settings with other paths; None takes them as they were.
+        performer: the network, if the settings do not name it.
+        photos: the test images, if the settings do not name them.
+        landmarks: False leaves out the landmarks, for which every image has to be decoded.
+
+    Yields:
+        An event for each batch.
+
+    Returns:
+        The run, through ``return`` of the generator.
+    """
+    folder = Path(out)
+    job = job or read_job(folder)
+    performer, test = yield from _again(job, folder, performer, photos)
+    subject = yield from _subject(job, folder, performer, test, test.digest(), landmarks)
+    return OpenedRun(job, subject, test)
+
+
+def _again(
+    job: Job, folder: Path, performer: Performer | None, photos: PhotoSet | None
+) -> Generator[Event, None, tuple[Performer, PhotoSet]]:
+    yield Event("loading", 0, 1)
     if performer is None:
         performer = yield from _as_events(
             prepare_performer(job.performer, folder / "performer.safetensors", None, job.fit.seed)
         )
-    test = photos if photos is not None else (yield from _opened(job, performer.input_size, "test"))
-    clock.lap("loading")
-    return (yield from _diagnose(job, folder, performer, test, clock))
+    return performer, photos if photos is not None else (yield from _opened(job, performer.input_size, "test"))
 
 
 def _device(job: Job) -> str:
@@ -302,26 +336,31 @@ def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, la
     write_whole(folder / "explainer.safetensors", lambda temporary: save_file(weights, temporary))
 
 
-def _diagnose(
-    job: Job, folder: Path, performer: Performer, test: PhotoSet, clock: Clock
-) -> Generator[Event, None, Path]:
+def _subject(
+    job: Job, folder: Path, performer: Performer, test: PhotoSet, digest: str, landmarks: bool = True
+) -> Generator[Event, None, Subject]:
     run = read_run(folder, "diagnosing")
-    digest = test.digest()
     check_digests(folder, run, {"weights": performer.weights_digest, "test": digest})
     performer = performer.to(_device(job))
     store = yield from _features(job, folder, performer, test, "test", digest)
-    clock.lap("test features")
     explainer = load_explainer(folder, performer, store.rows([0]).tap, job).to(_device(job))
-    subject = Subject(
-        explainer,
-        performer,
-        store,
-        *_test_labels(run, performer, test, store),
-        _truth(test),
-        run["category_images"],
-        run["train_images"],
-        run.get("left_out", left_out(())),
-    )
+    labels, truth = labels_of_test(run, performer, test, store), None
+    for event in read_truth(test) if landmarks else ():
+        if not isinstance(event, int):
+            truth = event
+        else:
+            yield Event("landmarks of the test images", event, len(test))
+    lost = run.get("left_out", left_out(()))
+    return Subject(explainer, performer, store, *labels, truth, run["category_images"], run["train_images"], lost)
+
+
+def _diagnose(
+    job: Job, folder: Path, performer: Performer, test: PhotoSet, clock: Clock
+) -> Generator[Event, None, Path]:
+    digest = test.digest()
+    subject = yield from _subject(job, folder, performer, test, digest)
+    run = read_run(folder, "diagnosing")
+    clock.lap("test features")
     found: Diagnosed | None = None
     for event in diagnose_subject(subject, job.diagnose):
         if isinstance(event, int):
@@ -349,30 +388,3 @@ def _diagnose(
     file = folder / "diagnosis.json"
     write_json(file, content)
     return file
-
-
-def _test_labels(
-    run: dict[str, Any], performer: Performer, test: PhotoSet, store: FeatureStore
-) -> tuple[Labels, Tensor | None]:
-    names = tuple(run["categories"])
-    columns = performer.resume(store.rows([0]), "last").shape[1]
-    if run["classes"] is not None:
-        category = match_classes(predicted_classes(performer, store), torch.tensor(run["classes"]))
-        owners = torch.tensor([True] * len(run["classes"]) + [False])
-        return Labels(names, category, owners), None
-    if names != tuple(test.categories):
-        raise RunError(
-            "matching the test images' categories with the fit's",
-            f"{', '.join(test.categories)} instead of {', '.join(names)}",
-            "give the data set of the fit",
-        )
-    labels = given_labels(names, [test.category_of(i) for i in range(len(test))])
-    return labels, score_index(labels, columns)
-
-
-def _truth(test: PhotoSet) -> Truth | None:
-    if not test.landmark_names:
-        return None
-    with ThreadPoolExecutor(2) as pool:
-        samples = list(pool.map(lambda i: test[i][2:4], range(len(test))))
-    return Truth(tuple(test.landmark_names), torch.stack([s[0] for s in samples]), torch.stack([s[1] for s in samples]))

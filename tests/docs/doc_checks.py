@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from partscope.cli import SUMMARY
+from partscope.figure_settings import FieldSettings
 from partscope.settings import Job
 from partscope.train_settings import TrainJob
 
@@ -108,6 +109,7 @@ def wrong_settings(text: str) -> list[str]:
     """Settings that are not there."""
     groups = [*fields(Job), *fields(TrainJob)]
     known = {f"{group.name}.{f.name}" for group in groups for f in fields(group.default_factory)}  # type: ignore[arg-type]
+    known |= {f"field.{f.name}" for f in fields(FieldSettings)}
     named = re.findall(r"--([a-z_]+\.[a-z_]+)", text)
     return [f"--{name}: no such setting" for name in named if name not in known]
 

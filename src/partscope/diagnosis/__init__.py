@@ -2,7 +2,34 @@
 
 from partscope.diagnosis.diagnose import Diagnosed, Subject, diagnose_subject
 from partscope.diagnosis.gallery import make_gallery
+from partscope.diagnosis.layers import Layer, Seen, exciting_images, explainer_layer, look, performer_layer, threshold
 from partscope.diagnosis.number import Number
+from partscope.diagnosis.part_names import PartNames, name_parts
+from partscope.diagnosis.parts import Assignment, assign
+from partscope.diagnosis.receptive_fields import EmpiricalField, fields_cost, measure_fields, scaled
 from partscope.diagnosis.stability import Truth, check_landmarks
 
-__all__ = ["Diagnosed", "Number", "Subject", "Truth", "check_landmarks", "diagnose_subject", "make_gallery"]
+__all__ = [
+    "Assignment",
+    "Diagnosed",
+    "EmpiricalField",
+    "Layer",
+    "Number",
+    "PartNames",
+    "Seen",
+    "Subject",
+    "Truth",
+    "assign",
+    "check_landmarks",
+    "diagnose_subject",
+    "exciting_images",
+    "explainer_layer",
+    "fields_cost",
+    "look",
+    "make_gallery",
+    "measure_fields",
+    "name_parts",
+    "performer_layer",
+    "scaled",
+    "threshold",
+]

@@ -85,7 +85,7 @@ def observe(
         maps["explainer"] = parts.raw
         for name, map_ in maps.items():
             units[name] = map_.shape[2] * map_.shape[3]
-            _append_peaks(rows, name, map_, _field(performer, map_, features.tap))
+            _append_peaks(rows, name, map_, field_of(performer, map_, features.tap))
         with torch.no_grad():
             _append_fidelity(rows, explainer, performer, parts.output, ordinary.output, features.targets, means)
             share = explainer.p * parts.output.sum((1, 2, 3))
@@ -186,7 +186,7 @@ def _target_means(performer: Performer, store: FeatureStore, batch_size: int) ->
     return [(t / len(store)).float() for t in totals]
 
 
-def _field(performer: Performer, maps: Tensor, tap: Tensor) -> ReceptiveField:
+def field_of(performer: Performer, maps: Tensor, tap: Tensor) -> ReceptiveField:
     """The tap's own field; on a coarser grid, one centred on the image."""
     if maps.shape[2:] == tap.shape[2:]:
         return performer.field

@@ -1,5 +1,15 @@
 """The paper's equations as pure functions of tensors."""
 
+from partscope.maths.discrepancy import (
+    active_units,
+    discrepancy_map,
+    field_overlay,
+    field_side,
+    gaussian_smoothed,
+    occluder_corners,
+    overlay_region,
+    round_field,
+)
 from partscope.maths.diversity import (
     NearestLandmark,
     effective_locations,
@@ -34,23 +44,31 @@ from partscope.maths.objective import (
     reconstruction_loss,
     reconstruction_scale,
 )
+from partscope.maths.part_vote import OTHER, PartShares, part_shares, vote_part
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field, unit_points
 from partscope.maths.template import part_templates, template_scale, template_side
 
 __all__ = [
+    "OTHER",
     "FilterLossTerms",
     "LayerInstability",
     "NearestLandmark",
     "PartLocation",
+    "PartShares",
     "ReceptiveField",
+    "active_units",
     "blend",
     "centroid_templates",
     "clamp_magnitude",
     "conv_chain_field",
+    "discrepancy_map",
     "effective_locations",
+    "field_overlay",
+    "field_side",
     "filter_loss",
     "filter_loss_terms",
     "filter_strength",
+    "gaussian_smoothed",
     "landmark_movement",
     "landmark_spread",
     "layer_instability",
@@ -67,10 +85,13 @@ __all__ = [
     "null_best_fixed",
     "null_center",
     "null_random",
+    "occluder_corners",
+    "overlay_region",
     "paper_gradient",
     "paper_strength",
     "part_location",
     "part_mask",
+    "part_shares",
     "part_templates",
     "peak_spread",
     "positive_norm",
@@ -78,9 +99,11 @@ __all__ = [
     "reconstruction_scale",
     "released_gradient",
     "robust_gradient",
+    "round_field",
     "template_fit",
     "template_scale",
     "template_side",
     "unit_points",
     "unit_to_row_column",
+    "vote_part",
 ]

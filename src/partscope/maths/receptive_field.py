@@ -20,7 +20,10 @@ class ReceptiveField(NamedTuple):
     """Side of a receptive field, in px."""
 
 
-def conv_chain_field(layers: Iterable[tuple[int, int, int]]) -> ReceptiveField:
+_PIXEL = ReceptiveField(0.0, 1.0, 1.0)
+
+
+def conv_chain_field(layers: Iterable[tuple[int, int, int]], before: ReceptiveField = _PIXEL) -> ReceptiveField:
     """Receptive field of a chain of convolutions and poolings, along one axis.
 
     Per layer ``start += ((kernel - 1) / 2 - padding) * stride_so_far``,
@@ -28,6 +31,7 @@ def conv_chain_field(layers: Iterable[tuple[int, int, int]]) -> ReceptiveField:
 
     Args:
         layers: ``(kernel, stride, padding)`` of every layer in order; padding is the one before the map.
+        before: field of the map that the chain takes in; the image's own pixels if it is not given.
 
     Returns:
         Start, stride and size in px, 0-based.
@@ -37,7 +41,7 @@ def conv_chain_field(layers: Iterable[tuple[int, int, int]]) -> ReceptiveField:
 
     Source: code released with Zhang et al. 2018, "Interpretable CNNs" (1-based there).
     """
-    start, spacing, size = 0.0, 1.0, 1.0
+    start, spacing, size = before
     for kernel, stride, padding in layers:
         start += ((kernel - 1) / 2 - padding) * spacing
         size += (kernel - 1) * spacing

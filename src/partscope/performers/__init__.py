@@ -2,6 +2,7 @@
 
 from partscope.performers.caffe import AlexNetBVLC
 from partscope.performers.catalogue import CATALOGUE, load_performer
+from partscope.performers.chain import chain_field
 from partscope.performers.creatures_net import CreaturesNet
 from partscope.performers.front import Front, Tail
 from partscope.performers.head import TrainingRecord, train_head, train_network, with_head
@@ -11,6 +12,7 @@ from partscope.performers.row import Row
 from partscope.performers.segment import Segment
 from partscope.performers.spine import Spine, SpineStep
 from partscope.performers.taps import TapRow, TapTable, list_taps, tap_table
+from partscope.performers.top import TopLayer, tap_of, top_layer
 from partscope.performers.trained import Trained, read_trained, write_trained
 from partscope.performers.trainee import Beginning, Trainee, prepare_trainee
 from partscope.performers.vgg_m_s import VGGM, VGGS
@@ -33,15 +35,19 @@ __all__ = [
     "Tail",
     "TapRow",
     "TapTable",
+    "TopLayer",
     "TrainStep",
     "Trained",
     "Trainee",
     "TrainingRecord",
+    "chain_field",
     "list_taps",
     "load_performer",
     "prepare_trainee",
     "read_trained",
+    "tap_of",
     "tap_table",
+    "top_layer",
     "train_head",
     "train_network",
     "with_head",
