@@ -50,6 +50,11 @@ class Observation(NamedTuple):
     contribution: Float[Tensor, "n f"]
     """Gradient x activation of each filter's masked map to the score, see :func:`observe`."""
 
+    @property
+    def layers(self) -> dict[str, Peaks]:
+        """Peaks by layer."""
+        return {"explainer": self.explainer, "top_conv": self.top_conv, "tap": self.tap}
+
 
 def observe(
     explainer: Explainer,
@@ -85,7 +90,7 @@ def observe(
         maps["explainer"] = parts.raw
         for name, map_ in maps.items():
             units[name] = map_.shape[2] * map_.shape[3]
-            _append_peaks(rows, name, map_, _field(performer, map_, features.tap))
+            _append_peaks(rows, name, map_, layer_field(performer, map_, features.tap))
         with torch.no_grad():
             _append_fidelity(rows, explainer, performer, parts.output, ordinary.output, features.targets, means)
             share = explainer.p * parts.output.sum((1, 2, 3))
@@ -128,11 +133,20 @@ def _explain(
         track = explainer.interpretable
         outputs = explainer.decode(track.norm(track.pool(masked)), ordinary.output)
         rebuilt = performer.resume(outputs[-1], "last")
-        judged = torch.where(category.to(scores.device) >= 0, category.to(scores.device), scores.argmax(1)).clamp(
-            max=rebuilt.shape[1] - 1
-        )
+        judged = judged_score(scores, category)
         (gradient,) = torch.autograd.grad(rebuilt.gather(1, judged[:, None]).sum(), masked)
     return parts, ordinary, (gradient * parts.parts).sum((2, 3))
+
+
+def judged_score(scores: Float[Tensor, "n c"], category: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Index of the score that contributions are to: the given one, else the highest; the only one where there is one.
+
+    Args:
+        scores: the performer's own.
+        category: score index of each image, -1 where it has none.
+    """
+    category = category.to(scores.device)
+    return torch.where(category >= 0, category, scores.argmax(1)).clamp(max=scores.shape[1] - 1)
 
 
 def _append_peaks(rows: dict[str, list[Tensor]], name: str, maps: Tensor, field: ReceptiveField) -> None:
@@ -186,7 +200,7 @@ def _target_means(performer: Performer, store: FeatureStore, batch_size: int) ->
     return [(t / len(store)).float() for t in totals]
 
 
-def _field(performer: Performer, maps: Tensor, tap: Tensor) -> ReceptiveField:
+def layer_field(performer: Performer, maps: Tensor, tap: Tensor) -> ReceptiveField:
     """The tap's own field; on a coarser grid, one centred on the image."""
     if maps.shape[2:] == tap.shape[2:]:
         return performer.field

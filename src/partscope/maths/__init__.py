@@ -1,5 +1,6 @@
 """The paper's equations as pure functions of tensors."""
 
+from partscope.maths.agreement import adjusted_rand_index, normalised_mutual_information
 from partscope.maths.diversity import (
     NearestLandmark,
     effective_locations,
@@ -43,6 +44,7 @@ __all__ = [
     "NearestLandmark",
     "PartLocation",
     "ReceptiveField",
+    "adjusted_rand_index",
     "blend",
     "centroid_templates",
     "clamp_magnitude",
@@ -64,6 +66,7 @@ __all__ = [
     "mixing_weight",
     "nearest_landmark_r2",
     "normalise",
+    "normalised_mutual_information",
     "null_best_fixed",
     "null_center",
     "null_random",
