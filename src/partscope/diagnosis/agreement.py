@@ -1,5 +1,6 @@
 """Does the strongest filter at a landmark tell the landmark's name? Beside labels that never look at the image."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -41,13 +42,14 @@ def grid_labels(point: Float[Tensor, "m 2"], labels: int, side: float, finest: i
 
     Args:
         point: landmarks, pixels.
-        labels: labels in use by what the grid is compared with; the grid has the nearest square number of cells.
+        labels: labels in use by what the grid is compared with; the grid has the next square number of cells.
         side: of the crop, pixels.
         finest: most cells along a side, those of the map.
     """
-    cells = min(max(1, round(labels**0.5)), finest)
-    cell = ((point + 0.5) * cells / side).long().clamp(0, cells - 1)
-    return cell[:, 0] * cells + cell[:, 1]
+    cells = min(math.ceil(labels**0.5), finest)
+    cell: Tensor = ((point + 0.5) * cells / side).long().clamp(0, cells - 1)
+    label: Tensor = cell[:, 0] * cells + cell[:, 1]
+    return label
 
 
 def tables(label: Int[Tensor, " m"], pairs: Pairs, counts: Int[Tensor, "b n"]) -> Float[Tensor, "b l k"]:

@@ -130,21 +130,21 @@ def correlations(
     a part's filters in place of its contribution.
     """
     keep = [k for k, filters in enumerate(grouping.members) if len(filters)]
-    weights = counts[:, taken.rows].double()
+    drawn = counts[:, taken.rows]
+    weights = drawn.double()
     if len(keep) < LEAST_PARTS or len(taken.rows) < 2:
         names = ("parts", "within_image", "null_parts", "null_within_image")
         return dict.fromkeys(names, NOTHING._replace(n=len(taken.rows)))
     added = by_part(contribution[taken.rows], grouping)[:, keep]
     gone = (taken.score[:, None] - taken.without[:, keep]).double()
-    sizes = torch.tensor([float(len(grouping.members[k])) for k in keep])
+    sizes = torch.tensor([float(len(grouping.members[k])) for k in keep], dtype=torch.float64)
+    total, n = weights.sum(1, keepdim=True), len(taken.rows)
     found = {}
     for prefix, predicted in (("", added), ("null_", sizes.expand_as(added))):
         value = rank_correlation(predicted.mean(0), gone.mean(0))
-        total = weights.sum(1, keepdim=True)
-        drawn = rank_correlation((weights @ predicted.double()) / total, (weights @ gone) / total)
-        n = len(taken.rows)
-        found[f"{prefix}parts"] = interval(float(value), drawn, n, least=-1.0, most=1.0)
-        within = mean_number(rank_correlation(predicted, gone), weights, least=-1.0)
+        replicates = rank_correlation((weights @ predicted) / total, (weights @ gone) / total)
+        found[f"{prefix}parts"] = interval(float(value), replicates, n, least=-1.0, most=1.0)
+        within = mean_number(rank_correlation(predicted, gone), drawn, least=-1.0)
         found[f"{prefix}within_image"] = within._replace(high=min(within.high, 1.0))
     return found
 
@@ -198,10 +198,10 @@ def part_rows(
                 "absolute_contribution": absolute[k].as_json(),
                 "ablation": (mean_number(gone, weights) if len(filters) else NOTHING).as_json(),
                 "width": mean_number(width, counts, least=0.0).as_json(),
-                "confirmed": None if check is None else check[0].as_json(),
-                "null_confirmed": None if check is None else check[1].as_json(),
             }
         )
+        if check is not None:
+            rows[-1] |= {"confirmed": check[0].as_json(), "null_confirmed": check[1].as_json()}
     rank = [-torch.inf if n.value != n.value else n.value for n in signed]
     order = sorted(range(len(rows) - 1), key=lambda k: -rank[k])
     return [rows[k] for k in (*order, len(rows) - 1)]

@@ -16,9 +16,10 @@ MAJORITY = 0.5
 LEAST_VOTES = 10
 """Images that must vote, or on which two filters must be seen together."""
 CONFIDENT = 1.645
-MOST_PARTS = 12
-STRUCTURE = 0.25
-"""Least silhouette of a clustering; below it there is no structure worth a name (Kaufman and Rousseeuw 1990)."""
+REACH = 0.15
+"""Fraction of the diagonal within which filters are one part, about the spread of the landmarks of an animal."""
+LEAST_FILTERS, LEAST_SHARE = 3, 0.05
+"""A cluster of fewer filters, or of a smaller share of them, is no part."""
 
 
 class Grouping(NamedTuple):
@@ -108,41 +109,32 @@ def together(peaks: Peaks, shown: Bool[Tensor, "n f"], diagonal: float) -> Float
 def cluster(peaks: Peaks, shown: Bool[Tensor, "n f"], diagonal: float) -> Grouping:
     """Puts filters whose peaks lie together into parts, without landmarks.
 
-    Average-linkage clustering of the distances of :func:`together`; the number of parts, 2 to 12, has the
-    highest mean silhouette. Below a silhouette of .25 all filters are one part. Parts of fewer than 2 % of the
-    filters, and filters silent on all but a few images, are `other`.
+    Average-linkage clustering of the distances of :func:`together`, cut at .15 of the diagonal: groups whose
+    filters lie on average nearer to each other than that stay apart from the rest. There are as many parts as
+    groups of at least 5 % of the filters, and 3. Other filters, those silent on all but a few images among them,
+    are `other`.
 
     Args:
         peaks: the layer's peaks.
         shown: images on which each filter is not silent.
         diagonal: the crop's, pixels.
     """
-    from sklearn.cluster import AgglomerativeClustering  # a second to import: only where it is used
-    from sklearn.metrics import silhouette_score
-
     alive = (shown.sum(0) >= LEAST_VOTES).nonzero().flatten()
-    part = torch.full((shown.shape[1],), -1)
-    if len(alive) < 3:
-        part[alive] = 0
-        return _sorted(part, 1)
-    distance = together(
-        peaks._replace(score=peaks.score[:, alive], points=peaks.points[:, alive]), shown[:, alive], diagonal
-    ).numpy()
-    best, found = STRUCTURE, torch.zeros(len(alive), dtype=torch.int64)
-    for parts in range(2, min(MOST_PARTS, len(alive) - 1) + 1):
-        labels = AgglomerativeClustering(parts, metric="precomputed", linkage="average").fit_predict(distance)
-        score = float(silhouette_score(distance, labels, metric="precomputed"))
-        if score > best:
-            best, found = score, torch.from_numpy(labels).long()
-    part[alive] = found
-    return _sorted(part, max(2, math.ceil(0.02 * len(alive))))
-
-
-def _sorted(part: Int[Tensor, " f"], least: int) -> Grouping:
-    """Parts by falling size under the names `part 1`, `part 2` ..., those below the least size as `other`."""
-    sizes = torch.bincount(part[part >= 0], minlength=1)
-    kept = [int(k) for k in sizes.argsort(descending=True, stable=True) if int(sizes[k]) >= least]
-    new = torch.full_like(part, len(kept))
+    group = torch.full((shown.shape[1],), -1)
+    if len(alive) >= LEAST_FILTERS:
+        living = peaks._replace(score=peaks.score[:, alive], points=peaks.points[:, alive])
+        group[alive] = _groups(together(living, shown[:, alive], diagonal))
+    sizes = torch.bincount(group[group >= 0], minlength=1)
+    least = max(LEAST_FILTERS, math.ceil(LEAST_SHARE * len(alive)))
+    kept = [k for k in sizes.argsort(descending=True, stable=True).tolist() if int(sizes[k]) >= least]
+    part = torch.full_like(group, len(kept))
     for place, k in enumerate(kept):
-        new[part == k] = place
-    return Grouping((*(f"part {k + 1}" for k in range(len(kept))), OTHER), new, False)
+        part[group == k] = place
+    return Grouping((*(f"part {k + 1}" for k in range(len(kept))), OTHER), part, False)
+
+
+def _groups(distance: Float[Tensor, "f f"]) -> Int[Tensor, " f"]:
+    from sklearn.cluster import AgglomerativeClustering  # a second to import: only where it is used
+
+    found = AgglomerativeClustering(None, distance_threshold=REACH, metric="precomputed", linkage="average")
+    return torch.from_numpy(found.fit_predict(distance.numpy())).long()

@@ -30,7 +30,7 @@ def normalised_mutual_information(table: Float[Tensor, "*B L K"]) -> Float[Tenso
     rows, columns = (torch.special.entr(share.sum(axis)).sum(-1) for axis in (-1, -2))
     together = torch.special.entr(share).flatten(-2).sum(-1)
     most = (rows + columns) / 2
-    found = ((rows + columns - together) / most).clamp(0, 1)
+    found: Tensor = ((rows + columns - together) / most).clamp(0, 1)
     return found.masked_fill(~(most > 0), math.nan)
 
 

@@ -96,6 +96,8 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
         cards.append(Card("instability", "Location instability", None, [], f"Not measured: {reason}."))
     if diagnosis.get("landmark_r2"):
         cards.append(_following(diagnosis))
+    if diagnosis.get("parts"):
+        cards.append(_parts(diagnosis))
     spreads = [Figure("Performer: top layer", diagnosis.estimate("diversity.top_conv.spread"), "length")]
     if diagnosis.get("diversity.landmarks"):
         spreads.append(Figure("Landmarks", diagnosis.estimate("diversity.landmarks.spread"), "length"))
@@ -122,6 +124,29 @@ def _following(diagnosis: Diagnosis) -> Card:
         ],
         wording.read_following(diagnosis),
     )
+
+
+def _parts(diagnosis: Diagnosis) -> Card:
+    shares = []
+    for place, part in enumerate(diagnosis.get("parts")):
+        if part["filters"]:
+            label = f"{part['name']}, {wording.counted(len(part['filters']), 'filter')}"
+            shares.append(Figure(label, diagnosis.estimate(f"parts.{place}.contribution"), "percent"))
+    agreement, fit = "landmark_agreement.nmi.filters", "contributions"
+    known = [
+        ("Completeness gap", f"{fit}.completeness_gap", "percent"),
+        ("Rank correlation with ablation", f"{fit}.rank_correlation.parts", "plain"),
+        ("Rank correlation, number of filters instead", f"{fit}.rank_correlation.null_parts", "plain"),
+        ("NMI with the landmarks’ names, filters", f"{agreement}.explainer", "plain"),
+        ("NMI, performer’s top layer", f"{agreement}.top_conv", "plain"),
+        ("NMI, fixed grid (no image)", f"{agreement}.null_grid", "plain"),
+        ("NMI, shuffled names", f"{agreement}.null_shuffled", "plain"),
+        ("PCK, filters", "landmark_agreement.pck.explainer", "percent"),
+        ("PCK, performer’s top layer", "landmark_agreement.pck.top_conv", "percent"),
+        ("PCK, mean landmark (no image)", "landmark_agreement.pck.null_mean_landmark", "percent"),
+    ]
+    others = [Figure(label, diagnosis.estimate(field), kind) for label, field, kind in known if diagnosis.get(field)]
+    return Card("parts", "Contributions by part", shares[0], [*shares[1:], *others], wording.read_parts(diagnosis))
 
 
 def location_chart(diagnosis: Diagnosis) -> IntervalChart | None:
