@@ -22,7 +22,7 @@ LIBRARIES = {
     "data": {"torch", "torchvision", "PIL", "numpy", "h5py", "datasets", "jaxtyping"},
     "nets": {"torch", "jaxtyping"},
     "training": {"torch", "safetensors", "jaxtyping"},
-    "diagnosis": {"torch", "jaxtyping", "numpy"},
+    "diagnosis": {"torch", "jaxtyping", "numpy", "sklearn"},
     "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "markupsafe"},
     "folder": {"torch", "safetensors", "yaml"},
     "run": {"torch", "torchvision", "safetensors"},
