@@ -162,7 +162,7 @@ def measure_parts(subject: Subject, found: Diagnosed, settings: DiagnoseSettings
             "clusters": {n: torch.where(a >= 0, clusters[n].part[a.clamp(min=0)], a) for n, a in at.items()},
         }
         finest = round(seen.explainer.units**0.5)
-        scores = landmark_agreement(levels, truth, owned, side, finest, counts)
+        scores = landmark_agreement(levels, truth, owned, float(side), finest, counts)
         content["landmark_agreement"] = found.content["landmark_agreement"] | scores
     answers = subject.right if subject.right is not None else torch.full((len(store),), -1)
     rows = some_objects(owned)
