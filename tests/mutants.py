@@ -610,9 +610,9 @@ def zero_where_nothing_can_be_measured(*case, **settings):
     return maths.location_deviation(*case, **settings).nan_to_num(0.0)
 
 
-@mutant(maths.location_instability, checks_metrics.a_missing_landmark_drops_the_filter)
-def instability_over_the_landmarks_that_remain(*case, **settings):
-    return maths.location_deviation(*case, **settings).nanmean(-1)
+@mutant(maths.location_instability, checks_metrics.a_missing_landmark_takes_no_part)
+def a_filter_dropped_for_one_missing_landmark(*case, **settings):
+    return maths.location_deviation(*case, **settings).mean(-1)
 
 
 @mutant(maths.location_instability, checks_metrics.worked_instability)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diagnosis.small_subject import PHOTOS, peaks_of, seen_of, toy_subject
 from partscope.diagnosis import Subject, Truth, make_gallery
-from partscope.diagnosis.diagnose import _warnings, measure
+from partscope.diagnosis.diagnose import _warnings, diagnose_subject, measure
 from partscope.diagnosis.gallery import choose_filters
 from partscope.diagnosis.observe import Observation
 from partscope.report.schema import diagnosis_schema, find_fault
@@ -72,6 +72,60 @@ def test_it_is_as_the_schema_says_but_for_settings_and_provenance(subject: Subje
     schema = diagnosis_schema()
     schema["required"] = [key for key in schema["required"] if key not in ("settings", "provenance")]
     assert find_fault(json.loads(json.dumps(content_of(subject, seen))), schema) is None
+
+
+def whole_of(subject: Subject) -> dict[str, Any]:
+    *_, found = diagnose_subject(subject, FEW)
+    assert not isinstance(found, int)
+    json.dumps(found.content, allow_nan=False)
+    return found.content
+
+
+def test_the_whole_holds_parts_and_what_they_add(subject: Subject, seen: Observation) -> None:
+    content = whole_of(subject)
+    schema = diagnosis_schema()
+    schema["required"] = [key for key in schema["required"] if key not in ("settings", "provenance")]
+    assert find_fault(json.loads(json.dumps(content)), schema) is None
+    assert [row["name"] for row in content["parts"]][-1] == "other"
+    assert {row["name"] for row in content["parts"]} == {"middle", "corner", "other"}
+    assert sorted(f for row in content["parts"] for f in row["filters"]) == list(range(12))
+    for row in content["parts"]:
+        own = [content["filters"][f]["contribution"] for f in row["filters"]]
+        if row["contribution"]["value"] is not None:
+            assert row["contribution"]["value"] == pytest.approx(sum(own), abs=1e-6)
+        assert ("confirmed" in row) == (row["name"] != "other")
+    agreement = content["landmark_agreement"]
+    assert set(agreement) == {"nmi", "ari", "pck"}
+    for score in ("nmi", "ari"):
+        assert set(agreement[score]) == {"filters", "clusters"}
+        for level in agreement[score].values():
+            assert set(level) == {"explainer", "top_conv", "null_grid", "null_shuffled"}
+            assert all(number["n"] == 24 for number in level.values())
+    assert content["contributions"]["attributed"]["value"] == pytest.approx(
+        float(seen.contribution[subject.labels.category >= 0].sum(1).mean()), rel=1e-4
+    )
+
+
+def test_without_landmarks_parts_are_clusters(subject: Subject) -> None:
+    content = whole_of(subject._replace(truth=None))
+    assert "landmark_agreement" not in content
+    assert all(row["landmark"] is None and "confirmed" not in row for row in content["parts"])
+    assert all(row["name"].startswith("part ") for row in content["parts"][:-1])
+    assert sorted(f for row in content["parts"] for f in row["filters"]) == list(range(12))
+
+
+def test_a_filter_that_meets_no_landmark_twice_is_counted_as_left_out(subject: Subject, seen: Observation) -> None:
+    assert subject.truth is not None
+    score = torch.ones_like(seen.explainer.score)
+    shown = subject.truth.present.clone()
+    shown[:15] = False  # images of objects on which no landmark is seen
+    score[15:, 3] = -1.0  # active on many images, with a landmark on none
+    score[16:, 4] = -1.0  # and on one
+    bare = subject._replace(truth=subject.truth._replace(present=shown))
+    content = content_of(bare, placed(seen, torch.tensor([9.0, 9.0]), score))
+    missing = [row["filter"] for row in content["filters"] if row["instability"] is None]
+    assert {3, 4} <= set(missing) and content["counts"]["left_out_filters"] == len(missing)
+    assert content["counts"]["dead_filters"] == 0
 
 
 def test_each_layer_is_measured_by_its_own_peaks(subject: Subject, seen: Observation) -> None:

@@ -5,7 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from partscope.diagnosis.following import keypoint_errors, keypoint_regression, landmark_r2, strongest
+from partscope.diagnosis.following import (
+    NEAR,
+    _share_within,
+    halves,
+    keypoint_distances,
+    keypoint_regression,
+    landmark_r2,
+    strongest,
+)
 from partscope.diagnosis.number import resample
 from partscope.diagnosis.observe import Peaks
 from partscope.diagnosis.stability import Truth
@@ -98,7 +106,7 @@ def test_regression_from_following_peaks_finds_the_landmarks() -> None:
     layer = peaks(known.landmarks + torch.tensor([4.0, 4.0]))
     constant = peaks(torch.full((N, 2, 2), 30.0))
     owned = torch.ones(N, dtype=torch.bool)
-    found = keypoint_regression(
+    found, near = keypoint_regression(
         {"explainer": (layer, everywhere(layer)), "top_conv": (constant, everywhere(constant))},
         known,
         owned,
@@ -107,21 +115,47 @@ def test_regression_from_following_peaks_finds_the_landmarks() -> None:
     )
     assert found["explainer"].value < 0.02 < 0.15 < found["null_mean_landmark"].value
     assert found["top_conv"].value == pytest.approx(found["null_mean_landmark"].value)
-    assert found["explainer"].n == N // 2
+    assert found["explainer"].n == near["explainer"].n == N // 2
+    assert near["explainer"].value == 1.0 and near["explainer"].high == 1.0
+    assert near["top_conv"].value == near["null_mean_landmark"].value < 0.3
 
 
 def test_the_null_is_the_mean_landmark_of_the_fitted_half() -> None:
     known = truth()
     fitted = torch.arange(N) < N // 2
-    errors = keypoint_errors(torch.zeros(N, 0, 2), torch.zeros(N, 0, dtype=torch.bool), known, fitted, DIAGONAL)
-    assert bool(errors[fitted].isnan().all())
+    found = keypoint_distances(torch.zeros(N, 0, 2), torch.zeros(N, 0, dtype=torch.bool), known, fitted, DIAGONAL)
+    assert bool(found[fitted].isnan().all())
     for i in range(N // 2, N):
-        distances = []
         for k in range(2):
             if known.present[i, k]:
                 mean = known.landmarks[fitted & known.present[:, k], k].numpy().astype(float).mean(0)
-                distances.append(np.linalg.norm(known.landmarks[i, k].numpy() - mean) / DIAGONAL)
-        assert errors[i].item() == pytest.approx(np.mean(distances), abs=1e-6)  # float32 landmarks
+                distance = np.linalg.norm(known.landmarks[i, k].numpy() - mean) / DIAGONAL
+                assert found[i, k].item() == pytest.approx(distance, abs=1e-6)  # float32 landmarks
+            else:
+                assert bool(found[i, k].isnan())
+
+
+def test_errors_and_pck_are_read_off_the_same_distances() -> None:
+    known = truth()
+    owned = torch.ones(N, dtype=torch.bool)
+    errors, near = keypoint_regression({}, known, owned, DIAGONAL, resample(N, 20))
+    found = keypoint_distances(
+        torch.zeros(N, 0, 2), torch.zeros(N, 0, dtype=torch.bool), known, halves(owned), DIAGONAL
+    )
+    measured = found[torch.isfinite(found)]
+    assert near["null_mean_landmark"].value == pytest.approx(  # .1 of the side is .0707 of the diagonal
+        float((measured * DIAGONAL <= 0.1 * DIAGONAL / 2**0.5).double().mean())
+    )
+    assert errors["null_mean_landmark"].value == pytest.approx(
+        float(np.mean([row[torch.isfinite(row)].mean() for row in found if bool(torch.isfinite(row).any())]))
+    )
+
+
+def test_a_layers_landmarks_just_within_reach_are_found() -> None:
+    side = DIAGONAL / 2**0.5
+    distances = torch.tensor([[0.099], [0.101], [torch.nan]]) * side / DIAGONAL
+    number = _share_within(distances, NEAR / 2**0.5, torch.ones(2, 3, dtype=torch.int64))
+    assert (number.value, number.n) == (0.5, 2)
 
 
 def test_a_silent_map_counts_as_its_filters_mean_point() -> None:
@@ -132,8 +166,8 @@ def test_a_silent_map_counts_as_its_filters_mean_point() -> None:
     filled = points.clone()
     filled[1, 0] = points[fitted, 0].mean(0)
     points[1, 0] = 1e6
-    one = keypoint_errors(points, valid, known, fitted, DIAGONAL)
-    other = keypoint_errors(filled, torch.ones_like(valid), known, fitted, DIAGONAL)
+    one = keypoint_distances(points, valid, known, fitted, DIAGONAL)
+    other = keypoint_distances(filled, torch.ones_like(valid), known, fitted, DIAGONAL)
     torch.testing.assert_close(one, other, equal_nan=True)
 
 
@@ -141,7 +175,7 @@ def test_images_of_no_object_take_no_part() -> None:
     known = truth()
     layer = peaks(known.landmarks)
     owned = torch.arange(N) < 30
-    found = keypoint_regression({"explainer": (layer, everywhere(layer))}, known, owned, DIAGONAL, resample(N, 5))
+    found, _ = keypoint_regression({"explainer": (layer, everywhere(layer))}, known, owned, DIAGONAL, resample(N, 5))
     assert found["explainer"].n == 15
 
 

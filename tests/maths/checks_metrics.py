@@ -94,10 +94,14 @@ def worked_instability(location_instability):
     close(location_instability(*_worked(), diagonal=math.hypot(224, 224)), worked.PER_FILTER, 6e-7)
 
 
-def a_missing_landmark_drops_the_filter(location_instability):
+def a_missing_landmark_takes_no_part(location_instability):
     points, scores, valid, landmarks, present = _worked()
     present = present.clone()
     present[:, 0] = False
+    found = location_instability(points, scores, valid, landmarks, present, diagonal=1.0)
+    close(found, location_instability(points, scores, valid, landmarks[:, 1:], present[:, 1:], diagonal=1.0), EXACT)
+    assert found.isfinite().all()
+    present[:, 1] = False
     assert location_instability(points, scores, valid, landmarks, present, diagonal=1.0).isnan().all()
 
 
@@ -235,4 +239,7 @@ def nulls_without_images_are_nan(null_center):
     landmarks, present = _null_case()
     present[:, 1] = False
     found = null_center(landmarks, present, size=NULL_SIZE, generator=torch.Generator())
-    assert found.isnan()
+    rest = [k for k in range(present.shape[1]) if k != 1]
+    close(found, null_center(landmarks[:, rest], present[:, rest], size=NULL_SIZE, generator=torch.Generator()), EXACT)
+    present[:] = False
+    assert null_center(landmarks, present, size=NULL_SIZE, generator=torch.Generator()).isnan()

@@ -23,7 +23,7 @@ CHECKS = [
     (checks.silent_maps_take_no_part, maths.location_deviation),
     (checks.fewer_than_two_images_have_no_deviation, maths.location_deviation),
     (checks.worked_instability, maths.location_instability),
-    (checks.a_missing_landmark_drops_the_filter, maths.location_instability),
+    (checks.a_missing_landmark_takes_no_part, maths.location_instability),
     (checks.layer_is_the_mean_of_its_filters, maths.layer_instability),
     (checks.spread_is_a_population_deviation, maths.peak_spread),
     (checks.spread_is_a_population_deviation, maths.landmark_spread),

@@ -131,6 +131,32 @@ def make_diagnosis(
             "seconds": {"features": 61.2, "fit": 195.4, "diagnose": 48.9},
         },
     }
+    names = LANDMARKS if landmarks else ["part 1", "part 2"]
+    places = [row["filter"] for row in rows]
+    diagnosis["parts"] = [
+        {
+            "name": name,
+            "landmark": name if landmarks and name != "other" else None,
+            "filters": places[index :: len(names) + 1],
+            "filter_share": len(places[index :: len(names) + 1]) / len(places),
+            "contribution": number((0.4, 0.3, 0.2, 0.1)[index] + (0.1 if index == 2 and not landmarks else 0), 0.02),
+            "absolute_contribution": number((0.4, 0.3, 0.2, 0.1)[index], 0.02),
+            "ablation": number(0.8 - 0.2 * index, 0.1),
+            "width": number(0.07, 0.002),
+        }
+        for index, name in enumerate([*names, "other"])
+    ]
+    diagnosis["contributions"] = {
+        "attributed": number(14.1, 0.3, 854),
+        "part_track": number(14.4, 0.3, 854),
+        "completeness_gap": number(0.022, 0.001, 854),
+        "rank_correlation": {
+            "parts": number(0.8, 0.1),
+            "within_image": number(0.562, 0.027),
+            "null_parts": number(0.4, 0.2),
+            "null_within_image": number(0.057, 0.04),
+        },
+    }
     if labels:
         diagnosis["fidelity"]["performer"] = {"error": number(0.0225, 0.007, 1854)}
     if landmarks:
@@ -147,6 +173,21 @@ def make_diagnosis(
             "top_conv": number(0.1072, 0.002, 427),
             "null_mean_landmark": number(0.1748, 0.003, 427),
         }
+        levels = {"explainer": 0.284, "top_conv": 0.202, "null_grid": 0.286, "null_shuffled": 0.036}
+        diagnosis["landmark_agreement"] = {
+            score: {
+                level: {name: number(value, 0.008) for name, value in levels.items()}
+                for level in ("filters", "clusters")
+            }
+            for score in ("nmi", "ari")
+        }
+        diagnosis["landmark_agreement"]["pck"] = {
+            "explainer": number(0.518, 0.02, 427),
+            "top_conv": number(0.362, 0.02, 427),
+            "null_mean_landmark": number(0.115, 0.01, 427),
+        }
+        for part in diagnosis["parts"][:-1]:
+            part |= {"confirmed": number(0.87, 0.02, 427), "null_confirmed": number(0.49, 0.05, 427)}
         diagnosis["diversity"]["landmarks"] = {"spread": number(0.159, 0.002)}
     else:
         diagnosis["absent"]["location_instability"] = "the images carry no landmarks"

@@ -182,3 +182,31 @@ def test_following_that_could_not_be_computed() -> None:
     reading, document = diagnosis()
     document["landmark_r2"]["released"]["explainer"] = number(None, n=0)
     assert wording.read_following(reading).startswith("Too few images show a landmark")
+
+
+def test_parts_are_read_with_ablation_and_the_fixed_grid() -> None:
+    reading, document = diagnosis()
+    start = (
+        "Of what the part track adds to the score: back 40.0%, forehead 30.0%, tail 20.0% and other 10.0%. Taking "
+        "parts away changes the score in the same order with a rank correlation of 0.800 (the number of filters "
+        "alone: 0.400). The strongest filter at a landmark tells its name "
+    )
+    assert wording.read_parts(reading) == f"{start}about as well as a fixed grid over the crop does."
+    of = document["landmark_agreement"]["nmi"]["filters"]
+    of["explainer"] = number(0.4, 0.008)
+    assert wording.read_parts(reading) == f"{start}better than a fixed grid over the crop does."
+    of["explainer"] = number(0.2, 0.008)
+    assert wording.read_parts(reading) == f"{start}less well than a fixed grid over the crop does."
+
+
+def test_parts_without_landmarks_or_shares() -> None:
+    reading, document = diagnosis(landmarks=False)
+    assert wording.read_parts(reading) == (
+        "Of what the part track adds to the score: part 1 40.0%, part 2 30.0% and other 30.0%. Taking parts away "
+        "changes the score in the same order with a rank correlation of 0.800 (the number of filters alone: 0.400)."
+    )
+    for part in document["parts"]:
+        part["contribution"] = number(None)
+    assert wording.read_parts(reading) == (
+        "The part track’s contributions to the scores do not add up to more than 0, so no part has a share."
+    )

@@ -9,8 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from partscope.data import told_left_out
+from partscope.diagnosis.ablation import ablate, some_objects, strongest_at
+from partscope.diagnosis.agreement import landmark_agreement
+from partscope.diagnosis.contributions import confirmed, contributions, part_rows
 from partscope.diagnosis.fidelity import fidelity
-from partscope.diagnosis.following import keypoint_regression, landmark_r2
+from partscope.diagnosis.following import halves, keypoint_regression, landmark_r2
+from partscope.diagnosis.grouping import cluster, vote
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
 from partscope.diagnosis.parts import (
@@ -75,7 +79,8 @@ def diagnose_subject(subject: Subject, settings: DiagnoseSettings) -> Iterator[i
         else:
             seen = event
     assert seen is not None
-    yield measure(subject, seen, settings)
+    found = measure(subject, seen, settings)
+    yield found._replace(content=found.content | measure_parts(subject, found, settings))
 
 
 def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> Diagnosed:
@@ -85,10 +90,11 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     side = performer.input_size
     diagonal = math.hypot(side, side)
     counts = resample(len(subject.store), settings.resamples)
-    layers = {"explainer": seen.explainer, "top_conv": seen.top_conv, "tap": seen.tap}
+    layers = seen.layers
     assigned = {name: assign(peaks, labels.category, labels.owners) for name, peaks in layers.items()}
     mine = assigned["explainer"]
     shares = contribution_shares(seen.contribution, owned)
+    truth = shown_truth(subject)
     content: dict[str, Any] = {
         "format": FORMAT,
         "p": _p(subject, seen, counts).as_json(),
@@ -96,8 +102,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     }
     absent: dict[str, str] = {}
     deviation: Tensor | None = None
-    truth = subject.truth
-    if truth is not None and bool(truth.present.any()):
+    if truth is not None:
         content["location_instability"], deviation = _stability(
             subject, truth, layers, assigned, settings, diagonal, counts
         )
@@ -105,10 +110,9 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     else:
         absent["location_instability"] = "the images carry no landmarks, so nothing says where parts really are"
         absent["diversity.landmarks"] = "the images carry no landmarks"
-        truth = None
     content["diversity"] = _diversity(layers, assigned, truth, owned, diagonal, counts)
     content["filters"] = _filters(subject, seen, mine, truth, deviation, shares, diagonal)
-    content["counts"] = _counts(subject, mine, owned)
+    content["counts"] = _counts(subject, mine, owned, deviation)
     content["categories"] = _categories(subject, mine)
     if subject.right is None:
         absent["fidelity.performer"] = "no labels match the performer's scores: disagreement stands for error"
@@ -119,6 +123,56 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content["performer"] = performer.describe()
     content["crop"] = {"height": side, "width": side, "diagonal_px": diagonal}
     return Diagnosed(content, seen, mine, shares)
+
+
+def shown_truth(subject: Subject) -> Truth | None:
+    """The landmarks, where some image shows one."""
+    truth = subject.truth
+    return truth if truth is not None and bool(truth.present.any()) else None
+
+
+def measure_parts(subject: Subject, found: Diagnosed, settings: DiagnoseSettings) -> dict[str, Any]:
+    """Names or clusters the filters as parts, and computes what parts know and what they add to the score.
+
+    Runs the explainer on the test images again; see :mod:`partscope.diagnosis.ablation`.
+
+    Args:
+        subject: what is diagnosed.
+        found: the diagnosis so far.
+        settings: how it is measured.
+
+    Returns:
+        Content to add to the diagnosis.
+    """
+    seen, mine, labels, store = found.seen, found.assignment, subject.labels, subject.store
+    owned = labels.category >= 0
+    side = subject.performer.input_size
+    diagonal = math.hypot(side, side)
+    counts = resample(len(store), settings.resamples)
+    shown = {name: (peaks.score > 0) & owned[:, None] for name, peaks in seen.layers.items()}
+    clusters = {name: cluster(seen.layers[name], shown[name], diagonal) for name in ("explainer", "top_conv")}
+    truth = shown_truth(subject)
+    grouping, checks, content = clusters["explainer"], None, {}
+    if truth is not None:
+        parts, fitted = truth.only(settings.landmarks or truth.names), halves(owned)
+        grouping = vote(seen.explainer, mine.valid, parts, fitted, settings.top_images)
+        checks = confirmed(seen.explainer, mine.valid, grouping, parts, owned & ~fitted, labels.category, counts)
+        at = strongest_at(subject.explainer, subject.performer, store, seen, truth)
+        levels = {
+            "filters": at,
+            "clusters": {n: torch.where(a >= 0, clusters[n].part[a.clamp(min=0)], a) for n, a in at.items()},
+        }
+        finest = round(seen.explainer.units**0.5)
+        scores = landmark_agreement(levels, truth, owned, float(side), finest, counts)
+        content["landmark_agreement"] = found.content["landmark_agreement"] | scores
+    answers = subject.right if subject.right is not None else torch.full((len(store),), -1)
+    rows = some_objects(owned)
+    taken = ablate(subject.explainer, subject.performer, store, answers, grouping.members, rows)
+    content["parts"] = part_rows(
+        seen.contribution, grouping, taken, seen.explainer, shown["explainer"], checks, owned, diagonal, counts
+    )
+    content["contributions"] = contributions(seen.contribution, grouping, taken, counts)
+    return content
 
 
 def _p(subject: Subject, seen: Observation, counts: Tensor) -> Number:
@@ -175,8 +229,12 @@ def _following(
         for protocol, top in (("released", settings.top_images), ("all", None))
     }
     shown = {n: (layers[n], layers[n].score > 0) for n in names}
-    regression = keypoint_regression(shown, truth, owned, diagonal, counts)
-    return {"landmark_r2": r2, "keypoint_regression": {name: v.as_json() for name, v in regression.items()}}
+    regression, within = keypoint_regression(shown, truth, owned, diagonal, counts)
+    return {
+        "landmark_r2": r2,
+        "keypoint_regression": {name: v.as_json() for name, v in regression.items()},
+        "landmark_agreement": {"pck": {name: v.as_json() for name, v in within.items()}},
+    }
 
 
 def _diversity(
@@ -244,8 +302,9 @@ def _filters(
     return rows
 
 
-def _counts(subject: Subject, mine: Assignment, owned: Bool[Tensor, " n"]) -> dict[str, Any]:
+def _counts(subject: Subject, mine: Assignment, owned: Bool[Tensor, " n"], deviation: Tensor | None) -> dict[str, Any]:
     cases = int(mine.mine.sum())
+    unmeasured = mine.valid.sum(0) < 2 if deviation is None else ~torch.isfinite(deviation)
     return {
         "train_images": subject.train_images,
         "test_images": len(subject.store),
@@ -254,7 +313,7 @@ def _counts(subject: Subject, mine: Assignment, owned: Bool[Tensor, " n"]) -> di
         "filters": len(mine.category),
         "dead_filters": int(mine.dead.sum()),
         "silent_maps": _finite(1 - mine.valid.sum() / cases) if cases else None,
-        "left_out_filters": int((mine.valid.sum(0) < 2).sum()),
+        "left_out_filters": int(unmeasured.sum()),
         "left_out": dict(subject.left_out),
     }
 

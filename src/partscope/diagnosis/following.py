@@ -1,17 +1,19 @@
-"""Whether part locations follow the landmarks: two measures that no constant can win."""
+"""Whether part locations follow the landmarks: measures that no constant can win."""
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from partscope.diagnosis.number import Number, interval, mean_number
+from partscope.diagnosis.number import Number, interval, mean_number, ratio_number
 from partscope.diagnosis.observe import Peaks
 from partscope.diagnosis.stability import Truth
 from partscope.maths import landmark_movement, nearest_landmark_r2
 
 STRENGTHS = tuple(10.0**k for k in range(-3, 6))
 """Ridge strengths tried, on points in fractions of the diagonal that are centred, not scaled."""
+NEAR = 0.1
+"""Distance, in sides of the crop, within which PCK calls a landmark found."""
 
 
 def strongest(peaks: Peaks, valid: Bool[Tensor, "n f"], top: int | None) -> Bool[Tensor, "n f"]:
@@ -45,14 +47,14 @@ def landmark_r2(peaks: Peaks, valid: Bool[Tensor, "n f"], truth: Truth, top: int
     return interval(float(nearest.r2.nanmean()), replicates, images, least=0.0, most=1.0)
 
 
-def keypoint_errors(
+def keypoint_distances(
     points: Float[Tensor, "n f 2"],
     valid: Bool[Tensor, "n f"],
     truth: Truth,
     fitted: Bool[Tensor, " n"],
     diagonal: float,
-) -> Float[Tensor, " n"]:
-    """Distance between the landmarks and what a ridge regression from all part locations says they are.
+) -> Float[Tensor, "n k"]:
+    """Distance between every landmark and what a ridge regression from all part locations says it is.
 
     One regression a landmark, fitted on the images of one half that show it, its strength by leave-one-out
     inside that half; a silent map counts as its filter's mean point. No filter at all leaves the mean
@@ -66,12 +68,12 @@ def keypoint_errors(
         diagonal: the crop's, pixels.
 
     Returns:
-        Mean distance of an image's landmarks as a fraction of the diagonal; nan for fitted images and those
-        without a landmark.
+        Distance as a fraction of the diagonal; nan for fitted images and for landmarks that an image does not
+        show or that fewer than 2 fitted ones do.
     """
     mean = (points * valid[..., None])[fitted].sum(0) / valid[fitted].sum(0).clamp(min=1)[:, None]
     x = (points.where(valid[..., None], mean) - mean).flatten(1).double().numpy() / diagonal
-    total, shown = np.zeros(len(x)), np.zeros(len(x))
+    found = np.full(tuple(truth.present.shape), np.nan)
     for k in range(len(truth.names)):
         present = truth.present[:, k]
         rows, scored = (fitted & present).numpy(), (~fitted & present).numpy()
@@ -82,10 +84,8 @@ def keypoint_errors(
             predicted = _ridge(x[rows], y[rows], x[scored])
         else:
             predicted = np.broadcast_to(y[rows].mean(0), y[scored].shape)
-        total[scored] += np.linalg.norm(predicted - y[scored], axis=1)
-        shown[scored] += 1
-    errors = np.divide(total, shown, out=np.full(len(x), np.nan), where=shown > 0)
-    return torch.from_numpy(errors)
+        found[scored, k] = np.linalg.norm(predicted - y[scored], axis=1)
+    return torch.from_numpy(found)
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -95,31 +95,49 @@ def _ridge(x: np.ndarray, y: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return predicted
 
 
+def halves(owned: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """The half of the images of an object, drawn once, to which landmarks may be fitted; the other is scored."""
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(owned), generator=generator)
+    order = order[owned[order]]
+    fitted = torch.zeros_like(owned)
+    fitted[order[: len(order) // 2]] = True
+    return fitted
+
+
 def keypoint_regression(
     layers: dict[str, tuple[Peaks, Bool[Tensor, "n f"]]],
     truth: Truth,
     owned: Bool[Tensor, " n"],
     diagonal: float,
     counts: Int[Tensor, "b n"],
-) -> dict[str, Number]:
-    """Keypoint regression error of layers beside that of the mean landmark.
+) -> tuple[dict[str, Number], dict[str, Number]]:
+    """Keypoint regression of layers beside the mean landmark: its error, and how many landmarks it finds.
 
     Args:
         layers: peaks of each layer and where they are not silent.
         truth: the landmarks.
         owned: images of an object; half of them, drawn once, fit, the other half is scored.
-        diagonal: the crop's, pixels.
+        diagonal: of the crop, a square, pixels.
         counts: bootstrap multiplicities.
+
+    Returns:
+        Mean over images of the mean distance of an image's landmarks, and PCK: the share of landmarks, of all
+        images together, that lie within :data:`NEAR` sides of the crop of where the regression puts them.
     """
-    generator = torch.Generator().manual_seed(0)
-    order = torch.randperm(len(owned), generator=generator)
-    order = order[owned[order]]
-    fitted = torch.zeros_like(owned)
-    fitted[order[: len(order) // 2]] = True
+    fitted = halves(owned)
     kept = Truth(truth.names, truth.landmarks, truth.present & owned[:, None])
-    found = {
-        name: keypoint_errors(peaks.points, valid, kept, fitted, diagonal) for name, (peaks, valid) in layers.items()
-    }
     nothing = torch.zeros(len(owned), 0, 2), torch.zeros(len(owned), 0, dtype=torch.bool)
-    found["null_mean_landmark"] = keypoint_errors(*nothing, kept, fitted, diagonal)
-    return {name: mean_number(errors, counts, least=0.0) for name, errors in found.items()}
+    shown = {name: (peaks.points, valid) for name, (peaks, valid) in layers.items()}
+    shown["null_mean_landmark"] = nothing
+    distances = {name: keypoint_distances(*of, kept, fitted, diagonal) for name, of in shown.items()}
+    errors = {name: mean_number(found.nanmean(1), counts, least=0.0) for name, found in distances.items()}
+    near = NEAR / 2**0.5
+    return errors, {name: _share_within(found, near, counts) for name, found in distances.items()}
+
+
+def _share_within(distances: Float[Tensor, "n k"], near: float, counts: Int[Tensor, "b n"]) -> Number:
+    measured = torch.isfinite(distances)
+    hits, shown = ((distances <= near) & measured).sum(1).double(), measured.sum(1).double()
+    found = ratio_number(hits, shown, counts)
+    return found._replace(high=min(found.high, 1.0), n=int((shown > 0).sum()))

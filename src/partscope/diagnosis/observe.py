@@ -50,6 +50,11 @@ class Observation(NamedTuple):
     contribution: Float[Tensor, "n f"]
     """Gradient x activation of each filter's masked map to the score, see :func:`observe`."""
 
+    @property
+    def layers(self) -> dict[str, Peaks]:
+        """Peaks by layer."""
+        return {"explainer": self.explainer, "top_conv": self.top_conv, "tap": self.tap}
+
 
 def observe(
     explainer: Explainer,
@@ -128,11 +133,20 @@ def _explain(
         track = explainer.interpretable
         outputs = explainer.decode(track.norm(track.pool(masked)), ordinary.output)
         rebuilt = performer.resume(outputs[-1], "last")
-        judged = torch.where(category.to(scores.device) >= 0, category.to(scores.device), scores.argmax(1)).clamp(
-            max=rebuilt.shape[1] - 1
-        )
+        judged = judged_score(scores, category)
         (gradient,) = torch.autograd.grad(rebuilt.gather(1, judged[:, None]).sum(), masked)
     return parts, ordinary, (gradient * parts.parts).sum((2, 3))
+
+
+def judged_score(scores: Float[Tensor, "n c"], category: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Index of the score that contributions are to: the given one, else the highest; the only one where there is one.
+
+    Args:
+        scores: the performer's own.
+        category: score index of each image, -1 where it has none.
+    """
+    category = category.to(scores.device)
+    return torch.where(category >= 0, category, scores.argmax(1)).clamp(max=scores.shape[1] - 1)
 
 
 def _append_peaks(rows: dict[str, list[Tensor]], name: str, maps: Tensor, field: ReceptiveField) -> None:

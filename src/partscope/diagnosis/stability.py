@@ -14,7 +14,7 @@ from partscope.diagnosis.parts import Assignment
 from partscope.errors import SettingsError
 from partscope.maths import (
     effective_locations,
-    location_deviation,
+    location_instability,
     null_best_fixed,
     null_center,
     null_random,
@@ -58,11 +58,6 @@ def check_landmarks(wanted: Sequence[str], known: Sequence[str]) -> None:
             )
 
 
-def per_filter(deviation: Float[Tensor, "*b f k"]) -> Float[Tensor, "*b f"]:
-    """Mean deviation over the landmarks that a filter's category has; nan where it has none."""
-    return deviation.nanmean(-1)
-
-
 def instability(
     peaks: Peaks, valid: Bool[Tensor, "n f"], truth: Truth, diagonal: float, top: int | None, counts: Tensor
 ) -> tuple[Number, Float[Tensor, " f"]]:
@@ -78,17 +73,8 @@ def instability(
     """
 
     def of(count: Tensor | None) -> Tensor:
-        return per_filter(
-            location_deviation(
-                peaks.points,
-                peaks.score,
-                valid,
-                truth.landmarks,
-                truth.present,
-                diagonal=diagonal,
-                top=top,
-                count=count,
-            )
+        return location_instability(
+            peaks.points, peaks.score, valid, truth.landmarks, truth.present, diagonal=diagonal, top=top, count=count
         )
 
     single = of(None)

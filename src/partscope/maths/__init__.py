@@ -1,5 +1,6 @@
 """The paper's equations as pure functions of tensors."""
 
+from partscope.maths.agreement import adjusted_rand_index, normalised_mutual_information
 from partscope.maths.discrepancy import (
     active_units,
     discrepancy_map,
@@ -57,6 +58,7 @@ __all__ = [
     "PartShares",
     "ReceptiveField",
     "active_units",
+    "adjusted_rand_index",
     "blend",
     "centroid_templates",
     "clamp_magnitude",
@@ -82,6 +84,7 @@ __all__ = [
     "mixing_weight",
     "nearest_landmark_r2",
     "normalise",
+    "normalised_mutual_information",
     "null_best_fixed",
     "null_center",
     "null_random",

@@ -144,10 +144,12 @@ def location_instability(
     top: int | None = 100,
     count: Int[Tensor, "*B N"] | None = None,
 ) -> Float[Tensor, "*B F"]:
-    """Location instability of every filter: its deviation, averaged over landmarks.
+    """Location instability of every filter: its deviation, averaged over the landmarks that it has one for.
 
-    ``mean_k D_fk``; low means that the filter keeps its distances to the landmarks. A filter that always
-    fires at the image centre scores low too: compare with :mod:`partscope.maths.nulls` and report the spread.
+    ``mean_k D_fk``, over the landmarks that at least 2 images show while the filter is not silent: categories
+    need not have the same landmarks. Low means that the filter keeps its distances to the landmarks. A filter
+    that always fires at the image centre scores low too: compare with :mod:`partscope.maths.nulls` and report
+    the spread.
 
     Args:
         points: image point of every filter's peak, (row, column) in px.
@@ -160,7 +162,7 @@ def location_instability(
         count: how often every image occurs, with any leading axes; None: once.
 
     Returns:
-        Instability as a fraction of the diagonal, float64; ``nan`` if any landmark has no value.
+        Instability as a fraction of the diagonal, float64; ``nan`` where no landmark has a value.
 
     >>> point, yes = torch.tensor([[[0.0, 0.0]], [[0.0, 0.0]]]), torch.ones(2, 1, dtype=torch.bool)
     >>> landmark = torch.tensor([[[3.0, 4.0]], [[0.0, 7.0]]])
@@ -169,9 +171,8 @@ def location_instability(
 
     Source: Zhang et al. 2018, "Interpretable CNNs", section 5.2.2, and its released code; paper, section 4.
     """
-    return location_deviation(points, scores, valid, landmarks, present, diagonal=diagonal, top=top, count=count).mean(
-        -1
-    )
+    deviation = location_deviation(points, scores, valid, landmarks, present, diagonal=diagonal, top=top, count=count)
+    return deviation.nanmean(-1)
 
 
 def layer_instability(per_filter: Float[Tensor, "*B F"]) -> LayerInstability:

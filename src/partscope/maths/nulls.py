@@ -35,7 +35,7 @@ def null_center(
         count: how often every image occurs, with any leading axes; None: once.
 
     Returns:
-        Instability as a fraction of the diagonal, float64; ``nan`` if a landmark is on fewer than 2 images.
+        Instability as a fraction of the diagonal, float64, over landmarks on at least 2 images; ``nan`` if none is.
 
     >>> landmark = torch.tensor([[[4.0, 1.0]], [[1.0, 4.0]]])
     >>> yes = torch.ones(2, 1, dtype=torch.bool)
@@ -72,7 +72,7 @@ def null_best_fixed(
         count: how often every image occurs, with any leading axes; None: once.
 
     Returns:
-        Instability as a fraction of the diagonal, float64; ``nan`` if a landmark is on fewer than 2 images.
+        Instability as a fraction of the diagonal, float64, over landmarks on at least 2 images; ``nan`` if none is.
 
     >>> landmark = torch.tensor([[[3.0, 0.0]], [[0.0, 3.0]]])
     >>> yes, points = torch.ones(2, 1, dtype=torch.bool), torch.tensor([[0.0, 8.0], [5.0, 5.0]])
@@ -108,7 +108,7 @@ def null_random(
         count: how often every image occurs, with any leading axes; None: once.
 
     Returns:
-        Instability as a fraction of the diagonal, float64; ``nan`` if a landmark is on fewer than 2 images.
+        Instability as a fraction of the diagonal, float64, over landmarks on at least 2 images; ``nan`` if none is.
 
     >>> landmark, yes = torch.zeros(2, 1, 2), torch.ones(2, 1, dtype=torch.bool)
     >>> same = torch.tensor([[3.0, 4.0], [4.0, 3.0]])
@@ -164,4 +164,4 @@ def _fixed_point_instability(
         n = taken.sum(-1)[..., None].expand(-1, -1, len(candidates))
         total, squares = taken @ distance[:, k], taken @ distance[:, k].square()
         deviations.append(weighted_deviation(n, total, squares) / diagonal)
-    return torch.stack(deviations).mean(0).mean(1).reshape(*lead, len(candidates))
+    return torch.stack(deviations).nanmean(0).mean(1).reshape(*lead, len(candidates))

@@ -21,6 +21,7 @@ from partscope.report.view import (
     fidelity_charts,
     flat,
     location_chart,
+    part_tables,
     strips,
 )
 
@@ -92,6 +93,7 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
         location_chart=location_chart(diagnosis),
         location_rows=LOCATION_ROWS,
         protocols=PROTOCOLS,
+        part_tables=part_tables(diagnosis),
         fidelity_charts=fidelity_charts(diagnosis),
         branches=wording.BRANCHES,
         panels=training_panels(log, diagnosis.get("fidelity.targets")),

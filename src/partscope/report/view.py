@@ -49,6 +49,15 @@ class Strip(NamedTuple):
     """Its contribution, percent of the largest that is shown."""
 
 
+class Table(NamedTuple):
+    """Numbers in rows and columns."""
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[Figure | None]]]
+    """Label of each row and its numbers, none where the diagnosis holds none."""
+
+
 def cards(diagnosis: Diagnosis) -> list[Card]:
     """The headlines."""
     last = str(diagnosis.get("fidelity.targets")[-1])
@@ -96,6 +105,8 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
         cards.append(Card("instability", "Location instability", None, [], f"Not measured: {reason}."))
     if diagnosis.get("landmark_r2"):
         cards.append(_following(diagnosis))
+    if diagnosis.get("parts"):
+        cards.append(_parts(diagnosis))
     spreads = [Figure("Performer: top layer", diagnosis.estimate("diversity.top_conv.spread"), "length")]
     if diagnosis.get("diversity.landmarks"):
         spreads.append(Figure("Landmarks", diagnosis.estimate("diversity.landmarks.spread"), "length"))
@@ -122,6 +133,85 @@ def _following(diagnosis: Diagnosis) -> Card:
         ],
         wording.read_following(diagnosis),
     )
+
+
+def _parts(diagnosis: Diagnosis) -> Card:
+    shares = []
+    for place, part in enumerate(diagnosis.get("parts")):
+        if part["filters"]:
+            label = f"{part['name']}, {wording.counted(len(part['filters']), 'filter')}"
+            shares.append(Figure(label, diagnosis.estimate(f"parts.{place}.contribution"), "percent"))
+    agreement, fit = "landmark_agreement.nmi.filters", "contributions"
+    known = [
+        ("Completeness gap", f"{fit}.completeness_gap", "percent"),
+        ("Rank correlation with ablation", f"{fit}.rank_correlation.parts", "plain"),
+        ("Rank correlation, number of filters instead", f"{fit}.rank_correlation.null_parts", "plain"),
+        ("NMI with the landmarks’ names, filters", f"{agreement}.explainer", "plain"),
+        ("NMI, performer’s top layer", f"{agreement}.top_conv", "plain"),
+        ("NMI, fixed grid (no image)", f"{agreement}.null_grid", "plain"),
+        ("NMI, shuffled names", f"{agreement}.null_shuffled", "plain"),
+        ("PCK, filters", "landmark_agreement.pck.explainer", "percent"),
+        ("PCK, performer’s top layer", "landmark_agreement.pck.top_conv", "percent"),
+        ("PCK, mean landmark (no image)", "landmark_agreement.pck.null_mean_landmark", "percent"),
+    ]
+    others = [Figure(label, diagnosis.estimate(field), kind) for label, field, kind in known if diagnosis.get(field)]
+    return Card("parts", "Contributions by part", shares[0], [*shares[1:], *others], wording.read_parts(diagnosis))
+
+
+def part_tables(diagnosis: Diagnosis) -> list[Table]:
+    """Everything measured about parts: their contributions, how far those hold, and agreement with landmarks."""
+    tables = []
+    parts, agreement = diagnosis.get("parts", []), diagnosis.get("landmark_agreement", {})
+    if parts:
+        columns = {
+            "contribution": ("Contribution", "percent"),
+            "absolute_contribution": ("Absolute", "percent"),
+            "ablation": ("Score lost without it", "plain"),
+            "width": ("Width (diagonals)", "length"),
+            "confirmed": ("Vote confirmed", "percent"),
+            "null_confirmed": ("By another image", "percent"),
+        }
+        kept = {key: how for key, how in columns.items() if any(key in part for part in parts)}
+        rows = []
+        for place, part in enumerate(parts):
+            label = f"{part['name']}, {wording.counted(len(part['filters']), 'filter')}"
+            rows.append((label, _figures(diagnosis, f"parts.{place}", kept)))
+        tables.append(Table("Parts", [title for title, _ in kept.values()], rows))
+        named = {
+            "attributed": "Gradient x activation, sum over filters (score)",
+            "part_track": "Score lost without the part track",
+            "completeness_gap": "Completeness gap (attributing nothing: 1)",
+            "rank_correlation.parts": "Rank correlation with ablation, over parts",
+            "rank_correlation.within_image": "Rank correlation with ablation, within an image",
+            "rank_correlation.null_parts": "Number of filters instead, over parts",
+            "rank_correlation.null_within_image": "Number of filters instead, within an image",
+        }
+        value = {"": ("Value", "plain")}
+        rows = [(label, _figures(diagnosis, f"contributions.{key}", value)) for key, label in named.items()]
+        tables.append(Table("Do the contributions hold?", ["Value"], rows))
+    layers = {
+        "explainer": ("Explainer’s filters", "plain"),
+        "top_conv": ("Performer: top layer", "plain"),
+        "null_grid": ("No image: fixed grid", "plain"),
+        "null_shuffled": ("Shuffled names", "plain"),
+        "null_mean_landmark": ("No image: mean landmark", "plain"),
+    }
+    for score, title in {"nmi": "NMI", "ari": "ARI", "pck": "PCK"}.items():
+        for level, of in agreement.get(score, {}).items() if score != "pck" else (("", agreement.get(score)),):
+            if of:
+                field = f"landmark_agreement.{score}{f'.{level}' if level else ''}"
+                kept = {key: how for key, how in layers.items() if key in of}
+                name = f"{title} of landmarks{f', by {level}' if level else ''}"
+                tables.append(Table(name, [n for n, _ in kept.values()], [(title, _figures(diagnosis, field, kept))]))
+    return tables
+
+
+def _figures(diagnosis: Diagnosis, field: str, columns: dict[str, tuple[str, str]]) -> list[Figure | None]:
+    places = {f"{field}.{key}" if key else field: how for key, how in columns.items()}
+    return [
+        Figure(title, diagnosis.estimate(place), kind) if diagnosis.get(place) else None
+        for place, (title, kind) in places.items()
+    ]
 
 
 def location_chart(diagnosis: Diagnosis) -> IntervalChart | None:

@@ -149,6 +149,29 @@ def read_following(diagnosis: Diagnosis) -> str:
     return f"{sentence} All peaks together locate the landmarks {verdict} the performer’s own channels do."
 
 
+def read_parts(diagnosis: Diagnosis) -> str:
+    """Reads the contributions by part, and whether ablation and the landmarks' names bear them out."""
+    parts = [(part["name"], part["contribution"]["value"]) for part in diagnosis.get("parts") if part["filters"]]
+    known = [f"{name} {percent(value)}" for name, value in parts if value is not None]
+    if not known:
+        return "The part track’s contributions to the scores do not add up to more than 0, so no part has a share."
+    sentence = f"Of what the part track adds to the score: {words(known)}."
+    rank = "contributions.rank_correlation"
+    found, null = diagnosis.estimate(f"{rank}.parts"), diagnosis.estimate(f"{rank}.null_parts")
+    if found.value is not None:
+        beside = f" (the number of filters alone: {plain(null.value)})" if null.value is not None else ""
+        sentence += " Taking parts away changes the score in the same order with a rank correlation of "
+        sentence += f"{plain(found.value)}{beside}."
+    mine, grid = (diagnosis.estimate(f"landmark_agreement.nmi.filters.{n}") for n in ("explainer", "null_grid"))
+    if mine.value is None or grid.value is None:
+        return sentence
+    if not _apart(mine, grid):
+        verdict = "about as well as"
+    else:
+        verdict = "better than" if mine.value > grid.value else "less well than"
+    return f"{sentence} The strongest filter at a landmark tells its name {verdict} a fixed grid over the crop does."
+
+
 def read_spread(diagnosis: Diagnosis) -> str:
     """Reads how far apart the filters look within one image."""
     spread = diagnosis.estimate("diversity.explainer.spread")
