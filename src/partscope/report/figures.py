@@ -73,8 +73,8 @@ def in_words(gallery: Gallery, row: int, place: int, filter_: int, landmark: str
     """One image of one filter for those who cannot see it."""
     image = int(gallery.image_index[row, place])
     point, marked = gallery.points[row, place], landmark_point(gallery, image, landmark)
-    where = f"part location at row {point[0]:.0f}, column {point[1]:.0f}"
-    near = f"; {landmark} at row {marked[0]:.0f}, column {marked[1]:.0f}" if marked is not None else ""
+    where = f"part location at {_spot(point)}"
+    near = f"; {landmark} at {_spot(marked)}" if marked is not None else ""
     silent = gallery.raw_maps[row, place].max() <= 0
     return f"Filter {filter_} on {gallery.names[image]}: {'the filter is silent' if silent else where}{near}"
 
@@ -137,6 +137,11 @@ def _extent(units: NDArray[np.int64], points: NDArray[np.float32], count: int, l
     if stride <= 0:
         return 0.0, 100.0
     return 100 * float(start + 0.5 - stride / 2) / length, 100 * float(stride) * count / length
+
+
+def _spot(point: NDArray[np.float32]) -> str:
+    row, column = (round(float(value), 1) for value in point)
+    return f"row {row:g}, column {column:g}"
 
 
 def _photo(image: NDArray[np.uint8], side: int, quality: int) -> str:

@@ -107,7 +107,7 @@
     brush.imageSmoothingQuality = "high";
     brush.drawImage(picture, ...box);
     pen.drawImage(veil, 0, 0);
-    pen.globalAlpha = 0.22;
+    pen.globalAlpha = 0.4;
     pen.globalCompositeOperation = "soft-light";
     pen.drawImage(picture, ...box);
     pen.globalAlpha = 1;
@@ -230,7 +230,7 @@
     make("i", { class: value < 0 ? "down" : "up", style: `width:${((50 * Math.abs(value)) / (largest || 1)).toFixed(1)}%` }));
   const judgedOf = (facts) => (/^(class |none )/.test(facts.judged) ? facts.judged : `“${facts.judged}”`);
   const head = (id, title, back, forward, kind) => make("header", {},
-    make("h2", { id }, title),
+    make("h2", { id, tabindex: "-1", autofocus: "" }, title),
     make("nav", { "aria-label": `Other ${kind}s` },
       back === null ? null : make("a", { href: `#${kind}-${back}`, rel: "prev" }, `‹ previous ${kind}`),
       forward === null ? null : make("a", { href: `#${kind}-${forward}`, rel: "next" }, `next ${kind} ›`)),
@@ -278,18 +278,20 @@
       const crop = [0, 0, atlas.size[1], atlas.size[0]];
       const { pen, scale, spot } = prepared(canvas, atlas, 560, crop);
       paintPhoto(atlas, pen, shot, scale, crop);
-      facts.parts.map((part, index) => [part, index]).reverse().forEach(([[, moved, place], index]) => {
-        if (index !== strong) badge(pen, ...spot(at(atlas, place)), index + 1, moved > 0, false);
-      });
-      if (strong !== null) {
-        const [, moved, place] = facts.parts[strong];
-        badge(pen, ...spot(at(atlas, place)), strong + 1, moved > 0, true);
-      }
+      const mark = (index, large) => {
+        const [, moved, place] = facts.parts[index];
+        const before = facts.parts.slice(0, index).filter(([, , other]) => String(other) === String(place)).length;
+        const [x, y] = spot(at(atlas, place));
+        badge(pen, x + 17 * before, y + 5 * before, index + 1, moved > 0, large);
+      };
+      facts.parts.map((part, index) => index).reverse().forEach((index) => { if (index !== strong) mark(index, false); });
+      if (strong !== null) mark(strong, true);
     };
     const rows = facts.parts.map(([filter, moved, [left, top]], index) => {
       const known = String(filter) in atlas.parts;
       const label = `Filter ${filter}`;
-      const where = `row ${Math.round((top * atlas.size[0]) / 100 - 0.5)}, column ${Math.round((left * atlas.size[1]) / 100 - 0.5)}`;
+      const pixel = (share, length) => Math.round((share * length) / 10 - 5) / 10;
+      const where = `${pixel(top, atlas.size[0])}, ${pixel(left, atlas.size[1])}`;
       const row = make("tr", {}, make("td", { class: "n" }, make("span", { class: moved > 0 ? "badge up" : "badge down" }, String(index + 1))),
         make("th", { scope: "row" }, known ? make("a", { href: `#part-${filter}` }, label) : label),
         make("td", {}, atlas.labels[filter] || "–"), make("td", {}, where),
@@ -302,7 +304,7 @@
     const others = facts.active - facts.parts.length;
     const sum = (name, value) => make("tr", {}, make("td"), make("th", { scope: "row", colspan: 3 }, name), make("td", { class: "n" }, signed(value)));
     const table = make("table", {},
-      make("thead", {}, make("tr", {}, ...["", "Part", "Best landmark", "Where (px)", "Moved the score by"].map((name, index) => (
+      make("thead", {}, make("tr", {}, ...["", "Part", "Best landmark", "Row, column", "Moved the score by"].map((name, index) => (
         name ? make("th", { scope: "col", class: index === 4 ? "n" : null }, name) : make("td"))))),
       make("tbody", {}, ...rows),
       make("tfoot", {}, others > 0 ? sum(`${others} other parts`, facts.sum - listed) : null, sum("All parts together", facts.sum)));
@@ -330,7 +332,7 @@
     if (!open) return;
     const [dialog, show] = views[kind];
     show(dialog, kind === "image" ? Number(number) : number);
-    if (!dialog.open) dialog.showModal();
+    if (dialog.open) one("h2", dialog).focus(); else dialog.showModal();
     dialog.scrollTop = 0;
   };
   let opener = null;
@@ -356,7 +358,7 @@
   window.addEventListener("hashchange", follow);
 
   // Thumbnails of the images, some at a time.
-  const STEP = 48;
+  const STEP = 60;
   const list = one("#thumbs");
   const choice = one("select[name=image-category]");
   let thumbs = [];

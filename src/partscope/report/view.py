@@ -180,15 +180,14 @@ def part_cards(diagnosis: Diagnosis, gallery: Gallery) -> list[PartCard]:
     ]
 
 
-def glance(shown: list[PartCard], count: int = 8) -> list[PartCard]:
-    """The first part of each pair of category and landmark, then of the rest, as many as fit in a row."""
-    seen: set[tuple[str | None, str | None]] = set()
-    first, rest = [], []
-    for card in shown:
-        kind = card.facts["category"], card.facts["best_landmark"]
-        (rest if kind in seen or card.facts["dead"] else first).append(card)
-        seen.add(kind)
-    chosen = (first + [card for card in rest if not card.facts["dead"]])[:count]
+def glance(shown: list[PartCard], least: int = 6, most: int = 8) -> list[PartCard]:
+    """The largest part of each pair of category and landmark; further parts where those are few."""
+    live = [card for card in shown if not card.facts["dead"]]
+    kinds: dict[tuple[str | None, str | None], PartCard] = {}
+    for card in live:
+        kinds.setdefault((card.facts["category"], card.facts["best_landmark"]), card)
+    chosen = list(kinds.values())[:most]
+    chosen += [card for card in live if card not in chosen][: max(0, least - len(chosen))]
     return sorted(chosen, key=lambda card: _contribution(card.facts), reverse=True)
 
 
