@@ -107,7 +107,9 @@ def _whole_images(subject: Subject, found: Diagnosed, used: list[int]) -> tuple[
         "image_contributions": seen.contribution[rows].float(),
         "image_points": seen.explainer.points[rows].float(),
         "image_peaks": seen.explainer.score[rows].float(),
-        "image_scores": torch.stack([s[rows].gather(1, judged[:, None])[:, 0] for s in (seen.scores, rebuilt)], 1).float(),
+        "image_scores": torch.stack(
+            [s[rows].gather(1, judged[:, None])[:, 0] for s in (seen.scores, rebuilt)], 1
+        ).float(),
     }
     return tensors, {
         "judged": json.dumps([judged_name(k, int(score)) for k, score in enumerate(judged)]),

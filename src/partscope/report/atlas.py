@@ -93,12 +93,12 @@ def _images(diagnosis: Diagnosis, gallery: Gallery) -> list[dict[str, Any]] | No
         return None
     ids = [row["filter"] for row in diagnosis.get("filters")]
     found = []
-    for image, moved in enumerate(known.contributions):
+    for image, moved in enumerate(np.where(known.peaks > 0, known.contributions, 0)):
         order = np.argsort(-np.abs(moved), kind="stable")[:PARTS_PER_IMAGE]
         parts = [
             [ids[f], _short(moved[f]), _place(mark(gallery, known.points[image, f]))]
             for f in order.tolist()
-            if known.peaks[image, f] > 0 and moved[f] != 0
+            if moved[f] != 0
         ]
         found.append(
             {
@@ -107,7 +107,7 @@ def _images(diagnosis: Diagnosis, gallery: Gallery) -> list[dict[str, Any]] | No
                 "scores": [_short(value) for value in known.scores[image]],
                 "parts": parts,
                 "sum": _short(moved.sum(dtype=np.float64)),
-                "active": int(((known.peaks[image] > 0) & (moved != 0)).sum()),
+                "active": int((moved != 0).sum()),
             }
         )
     return found
@@ -118,4 +118,4 @@ def _place(place: Mark) -> list[float]:
 
 
 def _short(value: Any) -> float:
-    return float(f"{float(value):.5g}")
+    return float(f"{float(value):.7g}")

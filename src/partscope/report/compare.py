@@ -111,9 +111,7 @@ def groups(one: Diagnosis, two: Diagnosis) -> list[Group]:
             continue
         known = {figure.label: figure for figure in _figures(other.lead, other.others)}
         pairs = [
-            _pair(figure, known[figure.label])
-            for figure in _figures(card.lead, card.others)
-            if figure.label in known
+            _pair(figure, known[figure.label]) for figure in _figures(card.lead, card.others) if figure.label in known
         ]
         if pairs:
             found.append(Group(card.title, pairs))
@@ -130,11 +128,9 @@ def sentences(one: Diagnosis, two: Diagnosis, called: tuple[str, str]) -> list[s
             continue
         write = percent if pair.kind == "percent" else plain
         figures = f"({write(first.value)} against {write(second.value)})"
-        if not first.apart(second):
-            said.append(f"{group.title}: no clear difference {figures}.")
-        else:
-            lower = called[0] if first.value < second.value else called[1]
-            said.append(f"{group.title}: lower in {lower} {figures}.")
+        what = group.title if pair.label in group.title else f"{group.title}, {pair.label[0].lower()}{pair.label[1:]}"
+        lower = called[0] if first.value < second.value else called[1]
+        said.append(f"{what}: {f'lower in {lower}' if first.apart(second) else 'no clear difference'} {figures}.")
     return said
 
 

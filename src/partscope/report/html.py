@@ -14,8 +14,8 @@ from partscope.report import wording
 from partscope.report.atlas import as_script, atlas
 from partscope.report.charts import training_panels
 from partscope.report.estimate import Diagnosis, exact, locations, percent, pixels, plain, share, words
-from partscope.report.reading import Gallery, read_diagnosis, read_gallery, read_log, read_run
 from partscope.report.frontier import frontier
+from partscope.report.reading import Gallery, read_diagnosis, read_gallery, read_log, read_run
 from partscope.report.view import (
     LOCATION_ROWS,
     PROTOCOLS,

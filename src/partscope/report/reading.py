@@ -194,7 +194,9 @@ def _image_facts(
     for name, value in zip(IMAGE_AXES, values, strict=True):
         if not np.isfinite(value).all():
             raise RunError(doing, f"{name} that are not finite", TODO)
-    judged, categories = (_names(metadata, key, sizes["G"], doing, (str, type(None))) for key in ("judged", "categories"))
+    judged, categories = (
+        _names(metadata, key, sizes["G"], doing, (str, type(None))) for key in ("judged", "categories")
+    )
     contributions, points, peaks, scores = values
     return ImageFacts(contributions, points, peaks, scores, judged, categories)
 
@@ -223,9 +225,7 @@ def _sizes(
     return sizes
 
 
-def _names(
-    metadata: dict[str, str], key: str, count: int, doing: str, kinds: tuple[type, ...] = (str,)
-) -> list[Any]:
+def _names(metadata: dict[str, str], key: str, count: int, doing: str, kinds: tuple[type, ...] = (str,)) -> list[Any]:
     try:
         names = json.loads(metadata.get(key, "null"))
     except ValueError:

@@ -156,9 +156,12 @@
       ? { close: true, map: "off", marks: false, side: 240 }
       : { close: false, map: state.map, marks: state.marks, side: 224 }),
   });
-  const draw = (canvas) => {
+  let busy = 0;
+  const draw = async (canvas) => {
     waiting.delete(canvas);
-    return paintPart(canvas, lookOf(canvas));
+    busy += 1;
+    await paintPart(canvas, lookOf(canvas));
+    busy -= 1;
   };
   const near = new Set();
   const watcher = new IntersectionObserver((entries) => {
@@ -172,7 +175,7 @@
   const drawRest = async () => {
     const some = Array.from(waiting).slice(0, 8);
     await Promise.all(some.map(draw));
-    if (waiting.size) soon(drawRest);
+    if (waiting.size || busy) soon(drawRest);
     else document.documentElement.dataset.drawn = "all";
   };
   const redraw = () => {

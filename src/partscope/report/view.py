@@ -38,6 +38,9 @@ class Card(NamedTuple):
     sentence: str
 
 
+NAMED_FROM = 0.25
+
+
 class PartCard(NamedTuple):
     """One filter of the gallery."""
 
@@ -48,6 +51,11 @@ class PartCard(NamedTuple):
     """Each of its images in words, strongest first."""
     bar: float
     """Its contribution, percent of the largest that is shown."""
+
+    @property
+    def part(self) -> str | None:
+        """The landmark that it may be called by: one that explains a quarter of its movement or more."""
+        return self.facts["best_landmark"] if (self.facts["best_landmark_r2"] or 0.0) >= NAMED_FROM else None
 
 
 def cards(diagnosis: Diagnosis) -> list[Card]:
@@ -185,7 +193,7 @@ def glance(shown: list[PartCard], least: int = 6, most: int = 8) -> list[PartCar
     live = [card for card in shown if not card.facts["dead"]]
     kinds: dict[tuple[str | None, str | None], PartCard] = {}
     for card in live:
-        kinds.setdefault((card.facts["category"], card.facts["best_landmark"]), card)
+        kinds.setdefault((card.facts["category"], card.part), card)
     chosen = list(kinds.values())[:most]
     chosen += [card for card in live if card not in chosen][: max(0, least - len(chosen))]
     return sorted(chosen, key=lambda card: _contribution(card.facts), reverse=True)
