@@ -160,8 +160,7 @@
   const draw = async (canvas) => {
     waiting.delete(canvas);
     busy += 1;
-    await paintPart(canvas, lookOf(canvas));
-    busy -= 1;
+    try { await paintPart(canvas, lookOf(canvas)); } finally { busy -= 1; }
   };
   const near = new Set();
   const watcher = new IntersectionObserver((entries) => {
@@ -171,7 +170,7 @@
     });
   }, { rootMargin: "300px" });
   waiting.forEach((canvas) => watcher.observe(canvas));
-  const soon = window.requestIdleCallback || ((task) => setTimeout(task, 30));
+  const soon = (task) => (window.requestIdleCallback ? requestIdleCallback(task, { timeout: 300 }) : setTimeout(task, 30));
   const drawRest = async () => {
     const some = Array.from(waiting).slice(0, 8);
     await Promise.all(some.map(draw));
