@@ -15,7 +15,7 @@ from partscope.report import write_report
 
 CHROMIUM = "/usr/bin/chromium"
 OUT = Path(__file__).parents[1] / "docs" / "pictures" / "creatures-parts.png"
-PADDING = 20
+PADDING = 8
 
 
 def montage(run: Path) -> Image.Image:

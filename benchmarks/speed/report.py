@@ -34,14 +34,11 @@ def invented(folder: Path) -> Path:
     diagnosis = make_diagnosis(filters=256)
     drawn = make_gallery(diagnosis, rows=100, images=12, count=120)
     repeats = np.arange(1200) % 120
-    images = drawn["images"][repeats]
+    of_images = [name for name, array in drawn.items() if len(array) == 120]
+    gallery = drawn | {name: drawn[name][repeats] for name in of_images}
     shift = np.random.default_rng(0).integers(-40, 40, (1200, 3, 1, 1))
-    gallery = {
-        **drawn,
-        **{name: drawn[name][repeats] for name in drawn if name in ("landmarks", "present") or name.startswith("image_")},
-        "images": np.clip(images.astype(np.int16) + shift, 0, 255).astype(np.uint8),
-        "image_index": np.arange(1200).reshape(100, 12),
-    }
+    gallery["images"] = np.clip(gallery["images"].astype(np.int16) + shift, 0, 255).astype(np.uint8)
+    gallery["image_index"] = np.arange(1200).reshape(100, 12)
     return write_run(folder, diagnosis, gallery)
 
 

@@ -54,7 +54,9 @@ def check(name: str, shot: bytes, tmp_path: Path) -> None:
     assert abs(found.height - wanted.height) <= 0.04 * wanted.height, f"{found.size}, not {wanted.size}"
     found.save(tmp_path / f"{name}.png")
     shape = wanted.size[0], min(found.height, wanted.height)
-    far = np.abs(np.subtract(*(np.asarray(each.resize(shape, Image.Resampling.BOX), float) for each in (found, wanted))))
+    far = np.abs(
+        np.subtract(*(np.asarray(each.resize(shape, Image.Resampling.BOX), float) for each in (found, wanted)))
+    )
     assert far.mean() <= MEAN, f"{far.mean():.1f} levels from {kept}: compare {tmp_path / name}.png"
     share = (far.max(-1) > FAR).mean()
     assert share <= SHARE, f"{100 * share:.1f} % of the pixels are far from {kept}: compare {tmp_path / name}.png"
