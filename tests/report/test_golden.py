@@ -1,9 +1,9 @@
 """The page looks as it did when a person last looked at it.
 
-The golden pictures are screenshots of an invented run, shrunk to `SIDE` pixels of width. Shrinking leaves layout, colour
-and weight and takes away the edges of letters, which differ between machines. A page may differ from its picture by 4 %
-of its height (lines break elsewhere with other fonts), by `MEAN` levels of 255 on average, and by more than `FAR` levels
-on at most `SHARE` of its pixels. After a change that is meant, look at the new pictures and keep them:
+The golden pictures are screenshots of an invented run, shrunk to `SIDE` pixels of width. Shrinking leaves layout,
+colour and weight and takes away the edges of letters, which differ between machines. A page may differ from its picture
+by 4 % of its height (lines break elsewhere with other fonts), by `MEAN` levels of 255 on average, and by more than
+`FAR` levels on at most `SHARE` of its pixels. After a change that is meant, look at the new pictures and keep them:
 
     PARTSCOPE_GOLDEN=write pytest tests/report/test_golden.py
 """

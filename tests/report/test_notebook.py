@@ -32,7 +32,7 @@ def test_a_diagnosis_shows_its_headlines(make_run: Make) -> None:
 
 
 def test_a_part_shows_its_images_with_rings(make_run: Make) -> None:
-    folder, document = make_run(rows=3, images=5)
+    folder, _ = make_run(rows=3, images=5)
     parts = open_diagnosis(folder).parts
     assert len(parts) == 3
     text = parts[0]._repr_html_()

@@ -59,9 +59,10 @@ class Part:
         )
         of = f", {facts['category']}" if facts["category"] is not None else ""
         best = f"; best landmark {landmark} (R² {plain(facts['best_landmark_r2'])})" if landmark is not None else ""
-        return Markup(
+        shown = Markup(
             '<div><b>Filter {}{}</b>: {} of the score{}<br><img alt="{}" src="data:image/png;base64,{}"></div>'
-        ).format(facts["filter"], of, share(facts["contribution"]), best, said, pixels)
+        )
+        return str(shown.format(facts["filter"], of, share(facts["contribution"]), best, said, pixels))
 
 
 @final
@@ -90,9 +91,8 @@ class DiagnosisView(Diagnosis):
         head = Markup("").join(
             Markup("<th>{}</th>").format(name) for name in ("", "measure", "value", "95 % interval", "n")
         )
-        return Markup("<div><p>{}</p><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>").format(
-            escape(wording.summary(self)), head, Markup("").join(lines)
-        )
+        shown = Markup("<div><p>{}</p><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>")
+        return str(shown.format(escape(wording.summary(self)), head, Markup("").join(lines)))
 
 
 def open_diagnosis(run_folder: Path | str) -> DiagnosisView:
