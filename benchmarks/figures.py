@@ -177,6 +177,14 @@ def startup_table() -> str:
     )
 
 
+def report_table() -> str:
+    """One row a measure of the page."""
+    return "\n".join(
+        ["| report of 100 filters, 12 images each | |", "|---|--:|"]
+        + [f"| {label} | {value:.2f} |" for label, value in kept("report")["rows"].items()]
+    )
+
+
 # ---- trained performers
 
 PAPER_ERRORS = {
@@ -375,6 +383,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "performers": performer_table,
     "step_cost": step_table,
     "startup": startup_table,
+    "report": report_table,
     "data": data_table,
     "explainer_aims": explainer.aims_table,
     "explainer_where": explainer.where_table,

@@ -287,6 +287,9 @@ def test_a_whole_run_measured_and_written_again(tmp_path: Path, capfd: pytest.Ca
     (tmp_path / "r" / "report.html").unlink()
     assert run(["report", "r"]) == 0
     assert (tmp_path / "r" / "report.html").read_bytes() == page
+    assert run(["report", "r", "--compare", "r"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "comparison: r/comparison.html"
+    assert "no clear difference" in (tmp_path / "r" / "comparison.html").read_text(encoding="utf-8")
     (tmp_path / "r").rename(tmp_path / "elsewhere")
     assert run(["diagnose", "elsewhere"]) == 0
     again = json.loads((tmp_path / "elsewhere" / "diagnosis.json").read_text())

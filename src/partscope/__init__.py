@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from partscope.figures import Drawn, draw_figure
     from partscope.nets import Explainer
     from partscope.performers import Features, Performer, load_performer
-    from partscope.report import write_report
+    from partscope.report import open_diagnosis, write_comparison, write_report
     from partscope.run import Event, diagnose, fit
     from partscope.train_run import TrainEvent, train_performer
 
@@ -44,7 +44,9 @@ _LATER = {
     "fit": "partscope.run",
     "load_performer": "partscope.performers",
     "load_photos": "partscope.data",
+    "open_diagnosis": "partscope.report",
     "train_performer": "partscope.train_run",
+    "write_comparison": "partscope.report",
     "write_report": "partscope.report",
 }
 
@@ -91,7 +93,9 @@ __all__ = [
     "fit",
     "load_performer",
     "load_photos",
+    "open_diagnosis",
     "resolve",
     "train_performer",
+    "write_comparison",
     "write_report",
 ]

@@ -40,7 +40,7 @@ commands:
   train-performer CONFIG --out DIR
                         train a network on your images first: its head, or all of it; fit takes DIR
   diagnose DIR          measure a fitted run again, here or on another machine
-  report DIR            write report.html from a run's diagnosis again
+  report DIR            write report.html from a run's diagnosis again; --compare DIR2 shows two runs side by side
   figure NAME DIR --out FILE
                         draw a figure of the paper from a finished run: filters, shares or parts
   taps NAME             list the layers of a network that can be explained, with their shapes
@@ -240,12 +240,15 @@ def _diagnose(arguments: list[str]) -> None:
 
 
 def _report(arguments: list[str]) -> None:
-    parser = _parser("report", "Writes report.html from a run's diagnosis again.")
+    parser = _parser("report", "Writes report.html from a run's diagnosis again, and comparison.html beside another's.")
     parser.add_argument("folder", type=str, help="run folder")
-    folder = Path(_parse(parser, arguments).folder)
-    from partscope.report import write_report
+    parser.add_argument("--compare", type=str, default=None, help="folder of another run, to show beside this one")
+    parsed = _parse(parser, arguments)
+    from partscope.report import write_comparison, write_report
 
-    print(f"report: {write_report(folder)}")
+    print(f"report: {write_report(Path(parsed.folder))}")
+    if parsed.compare is not None:
+        print(f"comparison: {write_comparison(Path(parsed.folder), Path(parsed.compare))}")
 
 
 def _figure(arguments: list[str]) -> None:

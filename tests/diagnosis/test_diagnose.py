@@ -12,7 +12,7 @@ from torch import Tensor
 from diagnosis.small_subject import PHOTOS, peaks_of, seen_of, toy_subject
 from partscope.diagnosis import Subject, Truth, make_gallery
 from partscope.diagnosis.diagnose import _warnings, diagnose_subject, measure
-from partscope.diagnosis.gallery import choose_filters
+from partscope.diagnosis.gallery import choose_filters, judged_scores
 from partscope.diagnosis.observe import Observation
 from partscope.report.schema import diagnosis_schema, find_fault
 from partscope.settings import DiagnoseSettings
@@ -354,3 +354,35 @@ def test_guessing_is_called_so_where_there_is_something_to_guess(subject: Subjec
     assert not said(0.0, 1, 0) and not said(0.49, 1, 0) and said(1.0, 1, 0)
     assert not said(0.49, 1, 3) and said(0.5, 1, 3)
     assert not said(0.6, 3, 0) and said(0.7, 3, 0)
+
+
+def test_the_gallery_has_every_filter_on_every_image_that_it_shows(subject: Subject, seen: Observation) -> None:
+    found = measure(subject, seen, FEW)
+    tensors, metadata = make_gallery(subject, found, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
+    rows = [int(name.removesuffix(".png")) for name in json.loads(metadata["names"])]
+    torch.testing.assert_close(tensors["image_contributions"], seen.contribution[rows])
+    torch.testing.assert_close(tensors["image_points"], seen.explainer.points[rows])
+    torch.testing.assert_close(tensors["image_peaks"], seen.explainer.score[rows])
+    owner = subject.labels.category[rows]
+    assert (owner >= 0).all()
+    assert json.loads(metadata["categories"]) == [("red", "green")[int(c)] for c in owner]
+    field = subject.performer.field
+    assert json.loads(metadata["field"]) == {
+        "start": field.start,
+        "stride": field.stride,
+        "size": field.size + 4 * field.stride,  # two conv layers of 3 x 3
+    }
+    own = torch.stack([seen.scores[i, s] for i, s in zip(rows, judged_scores(subject, found)[rows], strict=True)])
+    torch.testing.assert_close(tensors["image_scores"][:, 0], own)
+
+
+def test_a_contribution_is_to_the_right_score_or_else_the_highest(subject: Subject, seen: Observation) -> None:
+    found = measure(subject, seen, FEW)
+    assert subject.right is not None
+    right = subject.right.clone()
+    assert judged_scores(subject, found)[right >= 0].tolist() == right[right >= 0].tolist()
+    unlabelled = subject._replace(right=None)
+    assert judged_scores(unlabelled, found).tolist() == seen.scores.argmax(1).tolist()
+    _, metadata = make_gallery(unlabelled, found, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
+    rows = [int(name.removesuffix(".png")) for name in json.loads(metadata["names"])]
+    assert json.loads(metadata["judged"]) == [f"class {int(seen.scores[i].argmax())}" for i in rows]

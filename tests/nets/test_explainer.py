@@ -206,3 +206,9 @@ def test_a_batch_norm_behind_the_top_conv_layer_is_folded_into_the_start() -> No
     maps = explainer.ordinary.conv_ordin(features.tap).relu()
     wanted = performer.top_output(features.tap)
     assert torch.allclose(nn.functional.max_pool2d(maps, 2), wanted, atol=1e-5)  # float32, other order of sums
+
+
+def test_a_notebook_shows_its_size_and_p() -> None:
+    text = explainer(ExplainerSettings(initial_p=0.8))._repr_html_()
+    for name, value in (("part filters", "8"), ("channels of the tap", "6"), ("mixing weight p", "0.800")):
+        assert f"<th>{name}</th><td>{value}</td>" in text

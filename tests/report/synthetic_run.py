@@ -239,9 +239,11 @@ def draw_bird(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(0.7))).transpose(2, 0, 1), np.array(points, np.float32)
 
 
-def make_gallery(diagnosis: dict[str, Any], *, rows: int = 12, images: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
+def make_gallery(
+    diagnosis: dict[str, Any], *, rows: int = 12, images: int = 8, seed: int = 0, whole: bool = True, count: int = 0
+) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(seed)
-    count = 3 * images
+    count = count or 3 * images
     drawn = [draw_bird(index) for index in range(count)]
     landmarks = np.stack([points for _, points in drawn])
     *alive, dead = diagnosis["filters"]
@@ -263,7 +265,14 @@ def make_gallery(diagnosis: dict[str, Any], *, rows: int = 12, images: int = 8, 
             points[row, place] = START + STRIDE * unit
     present = np.ones((count, 3), np.uint8)
     present[2, 1] = 0
-    return {
+    filters = len(diagnosis["filters"])
+    facts = {
+        "image_contributions": draw.normal(0.1, 0.5, (count, filters)).astype(np.float32),
+        "image_points": (START + STRIDE * draw.integers(0, GRID, (count, filters, 2))).astype(np.float32),
+        "image_peaks": draw.normal(1, 0.6, (count, filters)).astype(np.float32),
+        "image_scores": draw.normal(6, 2, (count, 2)).astype(np.float32),
+    }
+    return (facts if whole else {}) | {
         "images": np.stack([image for image, _ in drawn]),
         "filters": np.array([row["filter"] for row in chosen], np.int64),
         "image_index": index.astype(np.int64),
@@ -278,7 +287,15 @@ def make_gallery(diagnosis: dict[str, Any], *, rows: int = 12, images: int = 8, 
 def gallery_metadata(gallery: dict[str, np.ndarray]) -> dict[str, str]:
     names = [f"birds/bird_{index:04d}.jpg" for index in range(len(gallery["images"]))]
     names[int(gallery["image_index"][0, 0])] = EVIL_FILE
-    return {"names": json.dumps(names), "landmark_names": json.dumps(LANDMARKS)}
+    metadata = {"names": json.dumps(names), "landmark_names": json.dumps(LANDMARKS)}
+    if "image_peaks" not in gallery:
+        return metadata
+    count = len(names)
+    return metadata | {
+        "field": json.dumps({"start": START, "stride": STRIDE, "size": 99.0}),
+        "judged": json.dumps([EVIL_CLASS] * (count - 1) + ["class 7"]),
+        "categories": json.dumps([EVIL_CLASS] * (count - 1) + [None]),
+    }
 
 
 def make_log(steps: int = 480) -> list[dict[str, Any]]:

@@ -1,69 +1,19 @@
-"""The page in a real browser, offline."""
+"""The page in a real browser, offline: it shows without a complaint and does what its controls say."""
 
-import os
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_run import EVIL_CLASS, EVIL_FILE, LANDMARKS, make_diagnosis, make_gallery, write_run
 
-from partscope.report import write_report
+from partscope.report import write_comparison, write_report
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 Make = Callable[..., tuple[Path, dict[str, Any]]]
+Open = Callable[..., Any]
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        message = f"there is no Chromium at {CHROMIUM}: install the Debian package 'chromium'"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        profile = tmp_path_factory.mktemp("profile")
-        launch = playwright.chromium.launch_persistent_context
-        with launch(profile, executable_path=CHROMIUM, args=FLAGS, offline=True) as context:
-            yield context
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    troubles: list[str] = []
-    page = browser.new_page()
-    page.on("console", lambda message: troubles.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url[:80]}"))
-    page.on("dialog", lambda dialog: troubles.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: _only_local(request.url, troubles))
-
-    def open_at(path: Path, width: int) -> Any:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.goto(path.as_uri())
-        return page
-
-    yield open_at
-    page.close()
-    assert troubles == []
-
-
-def _only_local(url: str, troubles: list[str]) -> None:
-    if not url.startswith(("file:", "data:")):
-        troubles.append(f"request: {url[:80]}")
 
 
 @pytest.mark.parametrize("width", [1200, 360])
@@ -74,7 +24,11 @@ def test_page_shows_without_a_complaint(
     folder, _ = make_run(**variant)
     page = open_page(write_report(folder), width)
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.wait_for_selector("html[data-drawn=all]")
     assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    assert page.evaluate(
+        "[...document.querySelectorAll('canvas')].every((each) => each.width > 100 && each.offsetWidth > 0)"
+    )
     shot = page.screenshot(full_page=True)
     assert shot.startswith(b"\x89PNG")
     assert len(shot) > 50_000
@@ -111,14 +65,278 @@ def test_table_sorts_by_mouse_and_keyboard(make_run: Make, open_page: Callable[.
     assert column(8)[:-1] == sorted(column(8)[:-1])
 
 
-def test_overlay_can_be_changed(make_run: Make, open_page: Callable[..., Any]) -> None:
+@pytest.fixture
+def zoo(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """A run of two categories, with a part that contributes nothing known and one that takes from the score."""
+    diagnosis = make_diagnosis()
+    for index, row in enumerate(diagnosis["filters"][:-1]):
+        row["category"] = EVIL_CLASS if index % 2 else "Zebra"
+    diagnosis["filters"][0]["contribution"] = 0.9
+    diagnosis["filters"][1]["contribution"] = 0.8
+    diagnosis["filters"][2].update(contribution=0.7, instability=None)
+    gallery = make_gallery(diagnosis, rows=8, images=3)
+    shown = gallery["filters"].tolist()
+    rows = {row["filter"]: row for row in diagnosis["filters"]}
+    rows[shown[3]]["contribution"] = None
+    rows[shown[4]]["contribution"] = -0.3
+    return write_run(tmp_path / "zoo", diagnosis, gallery), {"shown": [rows[f] for f in shown], **diagnosis}
+
+
+def order_of(page: Any) -> list[int]:
+    cards = page.locator("#parts > .part:not([hidden])")
+    return [int(name) for name in cards.evaluate_all("cards => cards.map((card) => card.dataset.filter)")]
+
+
+def picture(page: Any, selector: str) -> str:
+    page.wait_for_selector("html[data-drawn=all]")
+    return str(page.locator(selector).first.evaluate("canvas => canvas.toDataURL()"))
+
+
+def test_parts_are_sorted_as_the_choice_says(zoo: tuple[Path, dict[str, Any]], open_page: Open) -> None:
+    page = open_page(write_report(zoo[0]), 1200)
+    rows = zoo[1]["shown"]
+
+    def by(key: Callable[[dict[str, Any]], Any]) -> list[int]:
+        return [row["filter"] for row in sorted(rows, key=key)]
+
+    def share(row: dict[str, Any]) -> float:
+        return float("inf") if row["contribution"] is None else -row["contribution"]
+
+    assert order_of(page) == by(share)
+    sort = page.locator("select[name=sort]")
+    sort.select_option("instability")
+    unknown = [row["instability"] is None for row in rows]
+    assert any(unknown) and not all(unknown)
+    assert order_of(page) == by(lambda row: (row["instability"] is None, row["instability"] or 0, share(row)))
+    sort.select_option("category")
+    assert order_of(page) == by(lambda row: (row["category"] is None, (row["category"] or "").lower(), share(row)))
+    sort.select_option("landmark")
+    assert order_of(page) == by(lambda row: (row["best_landmark"] is None, row["best_landmark"] or "", share(row)))
+    sort.select_option("filter")
+    assert order_of(page) == sorted(row["filter"] for row in rows)
+    page.get_by_role("button", name="Start over").click()
+    page.wait_for_function("document.querySelector('select[name=sort]').value === 'contribution'")
+    assert order_of(page) == by(share)
+
+
+def test_parts_are_filtered_as_the_choices_say(zoo: tuple[Path, dict[str, Any]], open_page: Open) -> None:
+    page = open_page(write_report(zoo[0]), 1200)
+    rows, count = zoo[1]["shown"], page.locator("#part-count")
+
+    def expected(**wanted: Any) -> set[int]:
+        return {row["filter"] for row in rows if all(row[key] == value for key, value in wanted.items())}
+
+    gallery = page.locator("#gallery")
+    for landmark in LANDMARKS:
+        gallery.locator("select[name=landmark]").select_option(label=landmark)
+        assert set(order_of(page)) == expected(best_landmark=landmark)
+        assert count.inner_text() == f"{len(expected(best_landmark=landmark))} of 8 parts shown"
+    gallery.locator("select[name=category]").select_option(label=EVIL_CLASS)
+    assert set(order_of(page)) == expected(best_landmark=LANDMARKS[-1], category=EVIL_CLASS)
+    gallery.locator("select[name=landmark]").select_option(label="all")
+    gallery.locator("select[name=category]").select_option(label="all")
+    for least in (0, 0.05):
+        gallery.locator("select[name=share]").select_option(f"{least}")
+        known = {row["filter"] for row in rows if row["contribution"] is not None and row["contribution"] >= least}
+        assert set(order_of(page)) == known and len(known) < 8
+    page.evaluate("document.querySelectorAll('#parts > .part').forEach((part) => { part.dataset.contribution = '0'; })")
+    gallery.locator("select[name=share]").select_option("0.01")
+    assert page.get_by_text("No part fits these choices.").is_visible()
+    assert count.inner_text() == "0 of 8 parts shown"
+
+
+def test_map_and_marks_can_be_changed(make_run: Make, open_page: Open) -> None:
     folder, _ = make_run()
     page = open_page(write_report(folder), 1200)
-    masked, raw, ring = (page.locator(f".tile {name}").first for name in (".map.masked", ".map.raw", ".ring"))
-    assert (masked.is_visible(), raw.is_visible(), ring.is_visible()) == (True, False, True)
-    page.get_by_label("before the mask").check()
-    assert (masked.is_visible(), raw.is_visible()) == (False, True)
-    page.get_by_label("none", exact=True).check()
-    assert (masked.is_visible(), raw.is_visible()) == (False, False)
+    choice, tile = page.locator("select[name=overlay]"), ".part:not(:first-child) canvas"
+    seen = {"masked": picture(page, tile)}
+    for look in ("raw", "off"):
+        choice.select_option(look)
+        seen[look] = picture(page, tile)
+    assert len(set(seen.values())) == 3
     page.get_by_label("show marks").uncheck()
-    assert not ring.is_visible()
+    assert picture(page, tile) not in seen.values()
+    page.get_by_label("show marks").check()
+    choice.select_option("masked")
+    assert picture(page, tile) == seen["masked"]
+
+
+def test_a_part_opens_with_all_its_images(make_run: Make, open_page: Open) -> None:
+    folder, diagnosis = make_run(rows=5, images=6)
+    page = open_page(write_report(folder), 1200)
+    order = order_of(page)
+    page.locator("#parts .open").nth(1).click()
+    view = page.locator("#part-view")
+    assert view.locator("h2").inner_text() == f"Filter {order[1]}, {EVIL_CLASS}"
+    assert view.locator("figure").count() == 6
+    words = view.locator("canvas").evaluate_all("all => all.map((each) => each.getAttribute('aria-label'))")
+    assert len(words) == 18
+    assert all(word.startswith(f"Filter {order[1]} on ") for word in words)
+    assert [word.rsplit(": ", 1)[-1] for word in words[1::3]] == ["map after the mask"] * 6
+    assert [word.rsplit(": ", 1)[-1] for word in words[2::3]] == ["map before the mask"] * 6
+    page.wait_for_function("[...document.querySelectorAll('#part-view canvas')].every((each) => each.height === 300)")
+    three = [view.locator("canvas").nth(k).evaluate("canvas => canvas.toDataURL()") for k in range(3)]
+    assert len(set(three)) == 3
+    row = next(row for row in diagnosis["filters"] if row["filter"] == order[1])
+    place = diagnosis["filters"].index(row)
+    shown = view.locator(f"[data-field='filters.{place}.contribution']")
+    assert json.loads(str(shown.get_attribute("data-value"))) == row["contribution"]
+    moved = view.locator(".moved").all_inner_texts()
+    assert len(moved) == 6 and all(f"to the score of “{EVIL_CLASS}”" in text for text in moved)
+    page.keyboard.press("ArrowRight")
+    assert view.locator("h2").inner_text().startswith(f"Filter {order[2]}")
+    page.keyboard.press("ArrowLeft")
+    view.get_by_role("link", name="previous part").click()
+    assert view.locator("h2").inner_text().startswith(f"Filter {order[0]}")
+    assert view.get_by_role("link", name="previous part").count() == 0
+    page.keyboard.press("Escape")
+    assert not view.is_visible()
+    assert page.url.endswith("report.html#")
+
+
+def test_everything_works_by_keyboard(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run()
+    page = open_page(write_report(folder), 1200)
+    opener = page.locator("#parts .open").nth(2)
+    opener.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#part-view").is_visible()
+    inside = "document.activeElement.closest('dialog') !== null"
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate(f"{inside} || document.activeElement === document.body")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == opener.get_attribute("href")
+    thumb = page.locator("#thumbs a").nth(1)
+    thumb.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#image-view").is_visible()
+    page.keyboard.press("Shift+Tab")
+    page.locator("#image-view button.close").focus()
+    page.keyboard.press("Enter")
+    assert not page.locator("#image-view").is_visible()
+    assert page.evaluate("document.activeElement.getAttribute('href')") == thumb.get_attribute("href")
+
+
+def test_an_image_opens_with_its_parts(make_run: Make, open_page: Open) -> None:
+    folder, diagnosis = make_run(rows=5, images=6)
+    from safetensors.numpy import load_file
+
+    arrays = load_file(folder / "gallery.safetensors")
+    page = open_page(write_report(folder), 1200)
+    used = sorted(set(arrays["image_index"].ravel().tolist()))
+    assert page.locator("#image-count").inner_text() == f"{len(used)} of {len(used)} images shown"
+    image = used[3]
+    page.locator(f"#thumbs a[href='#image-{image}']").click()
+    view = page.locator("#image-view")
+    moved, active = arrays["image_contributions"][image], arrays["image_peaks"][image] > 0
+    ids = [row["filter"] for row in diagnosis["filters"]]
+    strongest = sorted((f for f in range(len(ids)) if active[f]), key=lambda f: -abs(moved[f]))[:12]
+    names = view.locator("tbody th").all_inner_texts()
+    assert names == [f"Filter {ids[f]}" for f in strongest]
+    texts = view.locator("tbody td.n:last-child").all_inner_texts()
+    read = [float(text.replace("−", "-")) for text in texts]
+    assert read == pytest.approx([float(moved[f]) for f in strongest], abs=6e-4)
+    assert all(text.startswith("+" if moved[f] > 0 else "−") for text, f in zip(texts, strongest, strict=True))
+    kinds = view.locator("tbody .badge").evaluate_all("all => all.map((each) => each.className)")
+    assert kinds == ["badge up" if moved[f] > 0 else "badge down" for f in strongest]
+    sums = [float(text.replace("−", "-")) for text in view.locator("tfoot td.n").all_inner_texts()]
+    whole = float(moved[active].sum())
+    assert sums == pytest.approx([whole - sum(float(moved[f]) for f in strongest), whole], abs=2e-3)
+    assert view.locator("tfoot th").first.inner_text() == f"{int(active.sum()) - 12} other parts"
+    scores = arrays["image_scores"][image]
+    assert (
+        f"is {scores[0]:.3f}; from the explainer’s features it is {scores[1]:.3f}" in view.locator(".note").inner_text()
+    )
+    plain = view.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+    view.locator("tbody tr").nth(1).hover()
+    page.wait_for_function("old => document.querySelector('#image-view canvas').toDataURL() !== old", arg=plain)
+    known = view.locator("tbody a").first
+    known.click()
+    assert page.locator("#part-view").is_visible() and not view.is_visible()
+    page.go_back()
+    page.wait_for_selector("#image-view[open]")
+    assert not page.locator("#part-view").is_visible()
+
+
+def test_more_images_are_shown_on_demand(tmp_path: Path, open_page: Open) -> None:
+    diagnosis = make_diagnosis()
+    page = open_page(write_report(write_run(tmp_path, diagnosis, make_gallery(diagnosis, rows=20, images=30))), 1200)
+    more, thumbs = page.get_by_role("button", name="Show more images"), page.locator("#thumbs img")
+    total = int(page.locator("#image-count").inner_text().split()[2])
+    assert 60 < total <= 120 and thumbs.count() == 60
+    more.click()
+    assert thumbs.count() == total and not more.is_visible()
+    assert page.evaluate("document.activeElement.closest('#thumbs') !== null")
+
+
+def test_names_with_tags_stay_text_in_every_view(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run()
+    page = open_page(write_report(folder), 1200)
+    names = json.loads(page.locator("script.atlas").text_content())["names"]
+    page.evaluate(f"location.hash = '#image-{names.index(EVIL_FILE)}'")
+    page.wait_for_selector("#image-view[open]")
+    assert page.locator("#image-view h2").inner_text() == EVIL_FILE
+    assert page.locator("#image-view script, #image-view b, #part-view script, #part-view b").count() == 0
+    page.keyboard.press("Escape")
+    page.locator("#parts .open").nth(1).click()
+    assert EVIL_CLASS in page.locator("#part-view h2").inner_text()
+    assert page.locator("#part-view script, #part-view b").count() == 0
+    assert EVIL_CLASS in page.locator("#parts").inner_text()
+
+
+def test_a_link_to_a_part_opens_it_and_to_nothing_does_not(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run()
+    path = write_report(folder)
+    page = open_page(path, 1200)
+    first = order_of(page)[0]
+    for end, shown in ((f"#part-{first}", True), ("#part-9999", False), ("#image-999", False), ("#part-x", False)):
+        page.goto("about:blank")
+        page.goto(path.as_uri() + end)
+        page.wait_for_selector("html[data-drawn=all]")
+        assert page.locator("dialog[open]").count() == int(shown), end
+
+
+def test_every_number_on_the_page_is_the_diagnosis_after_all_scripts_ran(make_run: Make, open_page: Open) -> None:
+    folder, diagnosis = make_run()
+    page = open_page(write_report(folder), 1200)
+    page.locator("select[name=sort]").select_option("category")
+    page.locator("table.sortable button", has_text="R²").click()
+    page.locator("#parts .open").first.click()
+    shown = page.locator("[data-field]").evaluate_all(
+        "all => all.map((each) => [each.dataset.field, each.dataset.value])"
+    )
+    assert len(shown) > 300
+    for field, value in shown:
+        truth: Any = diagnosis
+        for key in field.split("."):
+            truth = truth[int(key)] if isinstance(truth, list) else truth[key]
+        assert json.loads(value) == (truth["value"] if isinstance(truth, dict) else truth), field
+
+
+def test_an_old_gallery_shows_its_parts(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run(whole=False)
+    page = open_page(write_report(folder), 1200)
+    page.locator("#parts .open").first.click()
+    assert page.locator("#part-view figure").count() == 3
+    assert page.locator("#part-view .moved").count() == 0
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+def test_comparison_shows_without_a_complaint(make_run: Make, open_page: Open, width: int) -> None:
+    one, _ = make_run(name="one")
+    other, _ = make_run(name="other", seed=3)
+    page = open_page(write_comparison(one, other), width)
+    page.wait_for_selector("html[data-drawn=all]")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator("canvas").count() == 2 * 3 * 3
+    assert page.evaluate("[...document.querySelectorAll('canvas')].every((each) => each.width === 240)")
+
+
+def test_printed_page_shows_numbers_that_are_folded_on_screen(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run()
+    page = open_page(write_report(folder), 1200)
+    page.emulate_media(media="print")
+    assert not page.locator("#gallery form").is_visible()
+    assert page.locator("#gallery canvas").first.is_visible()
+    assert page.locator("#location details table").evaluate("table => table.getBoundingClientRect().height") > 50

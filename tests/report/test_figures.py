@@ -11,13 +11,13 @@ from synthetic_run import GRID, LANDMARKS, SIDE, START, STRIDE, make_diagnosis, 
 
 from partscope.report.charts import MARGIN, interval_chart, training_panels
 from partscope.report.estimate import Estimate
-from partscope.report.figures import BUDGET_BYTES, filter_tiles, heat, map_frame, photo_uris
+from partscope.report.figures import BUDGET_BYTES, in_words, landmark_point, map_digits, map_frame, mark, photo_uris
 from partscope.report.reading import Gallery
 
 
 def gallery(rows: int = 3, images: int = 4) -> tuple[Gallery, dict]:
     diagnosis = make_diagnosis(filters=rows)
-    arrays = make_gallery(diagnosis, rows=rows, images=images)
+    arrays = make_gallery(diagnosis, rows=rows, images=images, whole=False)
     names = [f"bird_{index}.jpg" for index in range(len(arrays["images"]))]
     maps = {name: arrays.pop(name).astype(np.float32) for name in ("maps", "raw_maps")}
     return Gallery(**arrays, **maps, names=names, landmark_names=LANDMARKS), diagnosis
@@ -41,40 +41,39 @@ def test_map_covers_the_image_where_its_peaks_tell_no_place() -> None:
     assert map_frame(silent) == (0.0, 0.0, 100.0, 100.0)
 
 
-def test_tiles_mark_peak_and_landmark() -> None:
+def test_marks_lie_on_pixel_centres() -> None:
     shown, diagnosis = gallery()
     facts = next(row for row in diagnosis["filters"] if row["filter"] == shown.filters[0])
-    photos = photo_uris(shown)
-    tiles = filter_tiles(shown, 0, facts, map_frame(shown), photos)
-    point, image = shown.points[0, 1], shown.image_index[0, 1]
-    landmark = shown.landmarks[image, LANDMARKS.index(facts["best_landmark"])]
-    assert tiles[1].peak is not None
-    assert tiles[1].peak.left == pytest.approx(100 * (point[1] + 0.5) / SIDE)
-    assert tiles[1].peak.top == pytest.approx(100 * (point[0] + 0.5) / SIDE)
-    assert tiles[1].landmark is not None
-    assert tiles[1].landmark.top == pytest.approx(100 * (landmark[0] + 0.5) / SIDE)
-    assert tiles[1].alt.startswith(f"Filter {facts['filter']} on {tiles[1].name}: part location at row {point[0]:.0f}")
-    assert f"; {facts['best_landmark']} at row" in tiles[1].alt
-    assert decode(tiles[1].masked).size == (GRID, GRID)
-    assert decode(tiles[1].image).size == (168, 168)
+    point, image = shown.points[0, 1], int(shown.image_index[0, 1])
+    place = mark(shown, point)
+    assert place.left == pytest.approx(100 * (point[1] + 0.5) / SIDE)
+    assert place.top == pytest.approx(100 * (point[0] + 0.5) / SIDE)
+    landmark = landmark_point(shown, image, facts["best_landmark"])
+    assert landmark is not None
+    assert landmark.tolist() == shown.landmarks[image, LANDMARKS.index(facts["best_landmark"])].tolist()
+    said = in_words(shown, 0, 1, facts["filter"], facts["best_landmark"])
+    assert said.startswith(
+        f"Filter {facts['filter']} on {shown.names[image]}: part location at row {point[0]:g}, column "
+    )
+    assert f"; {facts['best_landmark']} at row {round(float(landmark[0]), 1):g}, column " in said
 
 
-def test_silent_map_has_no_peak_and_an_absent_landmark_no_mark() -> None:
+def test_silent_map_has_no_place_and_an_absent_landmark_no_mark() -> None:
     shown, diagnosis = gallery()
     shown.raw_maps[0, 0] = 0
     shown.present[shown.image_index[0, 0]] = 0
     facts = next(row for row in diagnosis["filters"] if row["filter"] == shown.filters[0])
-    tile = filter_tiles(shown, 0, facts, map_frame(shown), photo_uris(shown))[0]
-    assert (tile.peak, tile.landmark) == (None, None)
-    assert tile.alt.endswith("the filter is silent")
+    assert landmark_point(shown, int(shown.image_index[0, 0]), facts["best_landmark"]) is None
+    assert landmark_point(shown, 0, "beak") is None
+    assert in_words(shown, 0, 0, facts["filter"], facts["best_landmark"]).endswith(": the filter is silent")
 
 
-def test_heat_grows_more_opaque_and_saturates() -> None:
-    opacity = heat(np.array([[0.0, 1.0, 2.0, 4.0, 9.0]], np.float32), 4.0)[0, :, 3].astype(int)
-    assert opacity[0] == 0
-    assert (np.diff(opacity[:4]) > 0).all()
-    assert opacity[3] == opacity[4] == 235
-    assert heat(np.ones((2, 2), np.float32), 0.0)[..., 3].max() == 0
+def test_large_maps_are_averaged_down() -> None:
+    maps = np.zeros((2, 4, 4), np.float32)
+    maps[1, :2, :2] = 3.0
+    digits = list(base64.b64decode(map_digits(maps, 3.0, 2)))
+    assert digits == [0, 0, 0, 0, 255, 0, 0, 0]
+    assert set(base64.b64decode(map_digits(maps, 0.0, 4))) == {0}
 
 
 def test_photos_keep_within_their_budget_and_unused_ones_are_left_out() -> None:
@@ -86,8 +85,11 @@ def test_photos_keep_within_their_budget_and_unused_ones_are_left_out() -> None:
     )
     photos = photo_uris(noise)
     assert photos[3] == ""
-    assert sum(len(photos[index]) for index in noise.image_index.ravel()) <= BUDGET_BYTES
-    assert decode(photos[0]).size[0] < 160
+    assert decode(photos[0]).size == (160, 160)
+    assert sum(map(len, photos)) <= BUDGET_BYTES
+    small = photo_uris(noise, 20_000)
+    assert sum(map(len, small)) <= 20_000
+    assert decode(small[0]).size[0] < 120
 
 
 def test_interval_chart_places() -> None:

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from synthetic_run import EVIL_CLASS, EVIL_FILE, make_diagnosis, make_gallery, number, write_run
 
@@ -57,6 +58,12 @@ def render(make_run: Make, **variant: Any) -> tuple[str, Page, dict[str, Any]]:
     folder, diagnosis = make_run(**variant)
     text = write_report(folder).read_text(encoding="utf-8")
     return text, Page(text), diagnosis
+
+
+def atlas_of(text: str) -> str:
+    found = re.search(r'<script type="application/json" class="atlas" data-run="">(.*?)</script>', text, re.S)
+    assert found is not None
+    return found[1]
 
 
 def look_up(document: Any, field: str) -> Any:
@@ -133,6 +140,7 @@ def test_nothing_is_loaded_from_elsewhere(make_run: Make) -> None:
             assert value is None or value.startswith(("data:", "#")), (tag, value)
         assert not any(name.startswith("on") for name in attributes), tag
     assert "url(" not in text
+    assert "fetch(" not in text and "XMLHttpRequest" not in text
     assert "@import" not in text
     assert "http:" not in text and "https:" not in text
     policy = next(a["content"] for tag, a in page.tags if tag == "meta" and a.get("http-equiv"))
@@ -141,21 +149,22 @@ def test_nothing_is_loaded_from_elsewhere(make_run: Make) -> None:
 
 def test_names_are_escaped(make_run: Make) -> None:
     text, page, _ = render(make_run)
-    assert EVIL_FILE not in text
+    assert EVIL_FILE not in text and json.dumps(EVIL_FILE)[1:-1] not in text
     assert EVIL_CLASS not in text
+    assert json.loads(atlas_of(text))["names"].count(EVIL_FILE) == 1
     assert html.escape(EVIL_FILE) in text
     assert EVIL_CLASS in page.text
-    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert [attributes.get("type") for tag, attributes in page.tags if tag == "script"] == ["application/json", None]
     assert "b" not in {tag for tag, _ in page.tags}
 
 
 def test_page_can_be_read_without_seeing_it(make_run: Make) -> None:
     _, page, _ = render(make_run)
     assert page.tags[0] == ("html", {"lang": "en"})
-    assert all("alt" in attributes for tag, attributes in page.tags if tag == "img")
-    photos = [a for tag, a in page.tags if tag == "img" and a.get("class") == "photo"]
-    assert len(photos) == 4 * 3
-    assert all(len(str(photo["alt"])) > 10 for photo in photos)
+    pictures = [a for tag, a in page.tags if tag == "canvas"]
+    assert [a["class"] for a in pictures].count("tile") == 4 * 3
+    assert [a["class"] for a in pictures].count("closeup") == 3 * 3
+    assert all(a["role"] == "img" and re.match(r"Filter \d+ on .+: ", str(a["aria-label"])) for a in pictures)
     charts = [a for tag, a in page.tags if tag == "svg" and a.get("role") == "img"]
     assert len(charts) == 1 + 3 + 3
     assert all(len(str(chart["aria-label"])) > 10 for chart in charts)
@@ -163,7 +172,8 @@ def test_page_can_be_read_without_seeing_it(make_run: Make) -> None:
     assert len(set(page.ids)) == len(page.ids)
     for tag, attributes in page.tags:
         target = str(attributes.get("href", ""))
-        assert tag != "a" or target[1:] in page.ids
+        shown = re.fullmatch(r"#part-(\d+)", target)
+        assert tag != "a" or (f"filter-{shown[1]}" if shown else target[1:]) in page.ids
 
 
 def test_collapse_is_said_in_words(make_run: Make) -> None:
@@ -181,11 +191,12 @@ def test_no_warning_without_cause(make_run: Make) -> None:
 
 
 def test_without_landmarks_the_page_says_what_is_absent(make_run: Make) -> None:
-    _, page, _ = render(make_run, landmarks=False)
+    text, page, _ = render(make_run, landmarks=False)
     assert "Not measured: the images carry no landmarks." in page.text
     assert "location instability: the images carry no landmarks" in page.text
     assert "chart-location" not in page.ids
-    assert not any(a.get("class") == "landmark" for tag, a in page.tags if tag == "span" and "style" in a)
+    assert json.loads(atlas_of(text))["labels"] == {}
+    assert "the filter’s best landmark" not in page.text
 
 
 def test_p_carries_its_warning(make_run: Make) -> None:
@@ -216,10 +227,26 @@ def test_settings_and_provenance_are_all_there(make_run: Make) -> None:
         assert text in page.text
 
 
-def test_full_gallery_stays_below_four_megabytes(tmp_path: Path) -> None:
+def test_full_gallery_stays_below_eight_megabytes(tmp_path: Path) -> None:
     diagnosis = make_diagnosis(filters=256)
-    path = write_report(write_run(tmp_path, diagnosis, make_gallery(diagnosis, rows=24, images=8)))
-    assert path.stat().st_size < 4_000_000
+    gallery = make_gallery(diagnosis, rows=100, images=12, count=200)
+    draw = np.random.default_rng(0)  # twelve hundred photographs of noise: none is heavier
+    gallery["images"] = draw.integers(0, 256, (200, 3, 96, 96), dtype=np.uint8)[np.arange(1200) % 200]
+    for name in ("landmarks", "present", "image_contributions", "image_points", "image_peaks", "image_scores"):
+        gallery[name] = gallery[name][np.arange(1200) % 200]
+    gallery["image_index"] = np.arange(1200).reshape(100, 12)
+    assert write_report(write_run(tmp_path, diagnosis, gallery)).stat().st_size < 8_000_000
+
+
+def test_per_image_view_needs_a_gallery_that_has_it(make_run: Make) -> None:
+    text, page, _ = render(make_run)
+    pictures = json.loads(atlas_of(text))
+    assert pictures["field"] == 99.0
+    assert {"names", "photos", "parts", "images"} <= pictures.keys()
+    assert "Not shown: the gallery of this run was written by an older version" not in page.text
+    text, page, _ = render(make_run, whole=False, name="old")
+    assert json.loads(atlas_of(text))["images"] is None
+    assert "Not shown: the gallery of this run was written by an older version" in page.text
 
 
 def test_empty_gallery(tmp_path: Path) -> None:

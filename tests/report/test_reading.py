@@ -122,6 +122,18 @@ def spoil_shape(arrays: dict[str, np.ndarray]) -> None:
     arrays["maps"] = arrays["maps"][:, :2].copy()
 
 
+def spoil_facts(arrays: dict[str, np.ndarray]) -> None:
+    arrays["image_peaks"] = arrays["image_peaks"][:, 1:].copy()
+
+
+def drop_facts(arrays: dict[str, np.ndarray]) -> None:
+    del arrays["image_scores"]
+
+
+def spoil_contributions(arrays: dict[str, np.ndarray]) -> None:
+    arrays["image_contributions"][0, 0] = np.inf
+
+
 def spoil_kind(arrays: dict[str, np.ndarray]) -> None:
     arrays["images"] = arrays["images"].astype(np.float32)
 
@@ -135,6 +147,9 @@ def spoil_kind(arrays: dict[str, np.ndarray]) -> None:
         (repeat_filter, "one filter shown twice"),
         (spoil_points, "points that are not finite"),
         (spoil_shape, "'maps' of shape (4, 2, 13, 13), which does not fit the others"),
+        (spoil_facts, "'image_peaks' of shape (9, 39), which does not fit the others"),
+        (drop_facts, "no tensor named 'image_scores'"),
+        (spoil_contributions, "image_contributions that are not finite"),
         (spoil_kind, "images of type float32, not uint8"),
     ],
 )
@@ -149,6 +164,22 @@ def test_gallery_without_its_names(make_run: Make, names: str) -> None:
     folder, _ = make_run()
     with_gallery(folder, lambda arrays: None, names=names)
     assert refusal(folder).got == "metadata 'names' that is not a list of 9 names"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "got"),
+    [
+        ("field", "[1]", "metadata 'field' that is no receptive field"),
+        ("field", '{"start": 1, "stride": 2}', "metadata 'field' that is no receptive field"),
+        ("field", '{"start": 1, "stride": 2, "size": NaN}', "metadata 'field' that is no receptive field"),
+        ("judged", "[1]", "metadata 'judged' that is not a list of 9 names"),
+        ("categories", "[0,0,0,0,0,0,0,0,0]", "metadata 'categories' that is not a list of 9 names"),
+    ],
+)
+def test_gallery_whose_words_do_not_fit(make_run: Make, key: str, text: str, got: str) -> None:
+    folder, _ = make_run()
+    with_gallery(folder, lambda arrays: None, **{key: text})
+    assert refusal(folder).got == got
 
 
 def test_log_passes_over_a_line_cut_short(tmp_path: Path) -> None:

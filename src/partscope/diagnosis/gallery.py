@@ -1,12 +1,14 @@
 """The strongest images of the filters that matter most, with their maps: what the report draws."""
 
 import json
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from partscope.diagnosis.diagnose import Diagnosed, Subject
+from partscope.diagnosis.observe import judged_score
 from partscope.settings import DiagnoseSettings
 
 
@@ -79,8 +81,57 @@ def make_gallery(
     metadata = {
         "names": json.dumps([names[i] for i in used]),
         "landmark_names": json.dumps(list(truth.names) if truth else []),
+        "field": json.dumps(_field(subject)),
     }
-    return {k: v.contiguous() for k, v in tensors.items()}, metadata
+    facts, words = _whole_images(subject, found, used)
+    return {k: v.contiguous() for k, v in (tensors | facts).items()}, metadata | words
+
+
+def _whole_images(subject: Subject, found: Diagnosed, used: list[int]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What every filter did on each image that is shown, not only on those where it is strongest."""
+    seen, labels = found.seen, subject.labels
+    rows = torch.tensor(used)
+    judged = judged_scores(subject, found)[rows]
+    rebuilt = seen.rebuilt["full"]
+    category = [int(c) for c in labels.category[rows]]
+    known = subject.performer.class_names
+
+    def judged_name(image: int, score: int) -> str:
+        owner = category[image]
+        if subject.right is not None and owner >= 0:
+            return labels.names[owner]
+        if subject.right is not None:
+            return labels.names[0] if rebuilt.shape[1] == 1 else "none of the categories"
+        return known[score] if score < len(known) else f"class {score}"
+
+    tensors = {
+        "image_contributions": seen.contribution[rows].float(),
+        "image_points": seen.explainer.points[rows].float(),
+        "image_peaks": seen.explainer.score[rows].float(),
+        "image_scores": torch.stack(
+            [s[rows].gather(1, judged[:, None])[:, 0] for s in (seen.scores, rebuilt)], 1
+        ).float(),
+    }
+    return tensors, {
+        "judged": json.dumps([judged_name(k, int(score)) for k, score in enumerate(judged)]),
+        "categories": json.dumps([labels.names[c] if c >= 0 else None for c in category]),
+    }
+
+
+def judged_scores(subject: Subject, found: Diagnosed) -> Tensor:
+    """Which score a filter's contribution on each image speaks of: the right one, or else the highest; (n,)."""
+    scores = found.seen.scores
+    right = torch.full((len(scores),), -1) if subject.right is None else subject.right
+    return judged_score(scores, right)
+
+
+def _field(subject: Subject) -> dict[str, float] | None:
+    """Centres and side of what one unit of conv-interp-2 can see, in pixels; none where that has no bounds."""
+    field, track = subject.performer.field, subject.explainer.interpretable
+    grown = sum(conv.kernel_size[0] - 1 for conv in (track.conv_interp_1, track.conv_interp_2))
+    size = field.size + grown * field.stride
+    known = {"start": field.start, "stride": field.stride, "size": size}
+    return known if all(math.isfinite(value) for value in known.values()) else None
 
 
 def _empty(subject: Subject, images: Callable[[int], Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -94,6 +94,19 @@ class Explainer(nn.Module):
         outputs: tuple[Tensor, ...] = self.decoder(mix(self.p, interpretable, ordinary))
         return outputs
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: its size and the mixing weight."""
+        filters, channels = self.interpretable.conv_interp_1.weight.shape[:2]
+        rows = {
+            "part filters": f"{filters:,}",
+            "channels of the tap": f"{channels:,}",
+            "mixing weight p": f"{float(self.p.detach()):.3f}",
+            "masks": "yes" if self.interpretable.masks else "no",
+            "parameters": f"{sum(weight.numel() for weight in self.parameters()):,}",
+        }
+        lines = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
+        return f"<table><caption>Explainer</caption><tbody>{lines}</tbody></table>"
+
     def forward(
         self,
         x: Float[Tensor, "n c h w"],

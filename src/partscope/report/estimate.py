@@ -25,6 +25,12 @@ class Estimate(NamedTuple):
         """The larger of the value and the interval's upper end; 0 where there is neither."""
         return max(self.value or 0.0, self.high or 0.0)
 
+    def apart(self, other: "Estimate") -> bool:
+        """True when the intervals do not overlap; without intervals, when the values differ."""
+        if self.low is None or self.high is None or other.low is None or other.high is None:
+            return self.value != other.value
+        return self.high < other.low or other.high < self.low
+
 
 class Diagnosis:
     """A checked ``diagnosis.json``, read by dotted path."""

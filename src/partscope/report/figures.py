@@ -1,8 +1,8 @@
-"""Pictures of the gallery: each filter's strongest images with its part location and its map on them."""
+"""Photographs and places of the gallery, light enough for one page."""
 
 import base64
 import io
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,9 @@ from PIL import Image
 
 from partscope.report.reading import Gallery
 
-BUDGET_BYTES = 2_400_000
-SIDE_PX = 168
-HEAT_STOPS = np.array([[150, 30, 110], [214, 60, 100], [252, 137, 97], [252, 253, 191]], dtype=np.float64)
+BUDGET_BYTES = 4_400_000
+SIDE_PX, LEAST_PX = 256, 40
+SAMPLE = 24
 
 
 class Mark(NamedTuple):
@@ -29,48 +29,6 @@ class Frame(NamedTuple):
     top: float
     width: float
     height: float
-
-
-class Tile(NamedTuple):
-    """One image of one filter."""
-
-    image: str
-    """Data URI of the photograph."""
-    masked: str
-    """Data URI of the map after the mask, transparent where it is low."""
-    raw: str
-    """Data URI of the map before the mask."""
-    frame: Frame
-    """Where both maps lie."""
-    peak: Mark | None
-    """The part location; none where the map is silent."""
-    landmark: Mark | None
-    """The filter's best landmark; none where it has none or it is not annotated here."""
-    name: str
-    """File name of the image."""
-    alt: str
-    """The picture in words."""
-
-
-def heat(values: NDArray[np.float32], largest: float) -> NDArray[np.uint8]:
-    """Colours a map: purple through orange to pale yellow, and the more opaque the higher.
-
-    Args:
-        values: (U, V) map.
-        largest: the value drawn at full strength; 0 draws nothing.
-
-    Returns:
-        (U, V, 4) red, green, blue, opacity.
-
-    Example:
-        >>> heat(np.zeros((1, 1), np.float32), 1.0)[0, 0].tolist()
-        [150, 30, 110, 0]
-    """
-    share = np.clip(values / largest, 0, 1) if largest > 0 else np.zeros_like(values)
-    place = np.linspace(0, 1, len(HEAT_STOPS))
-    channels = [np.interp(share, place, HEAT_STOPS[:, channel]) for channel in range(3)]
-    opacity = 235 * share**0.6
-    return np.stack([*channels, opacity], axis=-1).round().astype(np.uint8)
 
 
 def map_frame(gallery: Gallery) -> Frame:
@@ -96,60 +54,80 @@ def map_frame(gallery: Gallery) -> Frame:
     return Frame(left, top, frame_width, frame_height)
 
 
-def filter_tiles(gallery: Gallery, row: int, facts: dict[str, Any], frame: Frame, photos: list[str]) -> list[Tile]:
-    """Draws one filter's images.
+def mark(gallery: Gallery, point: NDArray[np.float32]) -> Mark:
+    """A point (row, column), px, as a place on its image: pixel centres lie half a pixel in."""
+    height, width = gallery.images.shape[-2:]
+    return Mark(left=100 * (float(point[1]) + 0.5) / width, top=100 * (float(point[0]) + 0.5) / height)
+
+
+def landmark_point(gallery: Gallery, image: int, landmark: str | None) -> NDArray[np.float32] | None:
+    """Where a landmark lies on an image (row, column), px; none where it is unknown or not annotated."""
+    if landmark not in gallery.landmark_names:
+        return None
+    index = gallery.landmark_names.index(landmark)
+    point: NDArray[np.float32] = gallery.landmarks[image, index]
+    return point if gallery.present[image, index] and np.isfinite(point).all() else None
+
+
+def in_words(gallery: Gallery, row: int, place: int, filter_: int, landmark: str | None) -> str:
+    """One image of one filter for those who cannot see it."""
+    image = int(gallery.image_index[row, place])
+    point, marked = gallery.points[row, place], landmark_point(gallery, image, landmark)
+    where = f"part location at {_spot(point)}"
+    near = f"; {landmark} at {_spot(marked)}" if marked is not None else ""
+    silent = gallery.raw_maps[row, place].max() <= 0
+    return f"Filter {filter_} on {gallery.names[image]}: {'the filter is silent' if silent else where}{near}"
+
+
+def photo_uris(gallery: Gallery, budget: int = BUDGET_BYTES) -> list[str]:
+    """Encodes each image that is shown, smaller where all of them together would be too heavy.
 
     Args:
-        gallery: images, maps and points.
-        row: the filter's row in the gallery.
-        facts: the filter's entry in the diagnosis.
-        frame: where the maps lie (`map_frame`).
-        photos: data URI of each gallery image (`photo_uris`).
-
-    Returns:
-        Its tiles, strongest image first as the gallery has them.
-    """
-    largest = float(gallery.raw_maps[row].max(initial=0.0))
-    landmark = facts["best_landmark"]
-    tiles = []
-    for place, image in enumerate(gallery.image_index[row].tolist()):
-        silent = gallery.raw_maps[row, place].max() <= 0
-        point = gallery.points[row, place]
-        marked = _landmark_point(gallery, image, landmark)
-        name = gallery.names[image]
-        where = "the filter is silent" if silent else f"part location at row {point[0]:.0f}, column {point[1]:.0f}"
-        near = f"; {landmark} at row {marked[0]:.0f}, column {marked[1]:.0f}" if marked is not None else ""
-        tiles.append(
-            Tile(
-                image=photos[image],
-                masked=_png(heat(gallery.maps[row, place], largest)),
-                raw=_png(heat(gallery.raw_maps[row, place], largest)),
-                frame=frame,
-                peak=None if silent else _mark(gallery, point),
-                landmark=None if marked is None else _mark(gallery, marked),
-                name=name,
-                alt=f"Filter {facts['filter']} on {name}: {where}{near}",
-            )
-        )
-    return tiles
-
-
-def photo_uris(gallery: Gallery) -> list[str]:
-    """Encodes each image that is shown, smaller where all of them together would be too heavy.
+        gallery: its images; none is enlarged.
+        budget: most characters of all of them together.
 
     Returns:
         A data URI per gallery image; empty text for an image that no filter shows.
     """
-    uses = np.bincount(gallery.image_index.ravel(), minlength=len(gallery.images))
-    side, quality = SIDE_PX, 84
+    used = sorted({int(image) for image in gallery.image_index.ravel()})
+    side, quality = min(SIDE_PX, max(gallery.images.shape[-2:])), 82
+    sample = used[:: max(1, len(used) // SAMPLE)]
+    while sample and side > LEAST_PX:
+        weight = sum(len(_photo(gallery.images[image], side, quality)) for image in sample)
+        if weight * len(used) <= 0.95 * budget * len(sample):
+            break
+        side, quality = int(side * 0.85), max(60, quality - 4)
     while True:
-        photos = [
-            _jpeg(image, side, quality) if count else "" for image, count in zip(gallery.images, uses, strict=True)
-        ]
-        weight = sum(len(photo) * int(count) for photo, count in zip(photos, uses, strict=True))
-        if weight <= BUDGET_BYTES or side <= 32:
-            return photos
-        side, quality = int(side * 0.85), max(60, quality - 6)
+        photos = {image: _photo(gallery.images[image], side, quality) for image in used}
+        if side <= LEAST_PX or sum(map(len, photos.values())) <= budget:
+            return [photos.get(image, "") for image in range(len(gallery.images))]
+        side, quality = int(side * 0.9), max(60, quality - 4)
+
+
+def map_digits(maps: NDArray[np.float32], largest: float, side: int) -> str:
+    """Writes maps as one byte a unit, base64: 0 for silence, 255 for the largest value.
+
+    Args:
+        maps: (I, U, V), one after the other in the text.
+        largest: the value written as 255.
+        side: most units along a side; larger maps are averaged down.
+
+    Example:
+        >>> list(base64.b64decode(map_digits(np.array([[[0.0, 2.0], [1.0, 9.0]]], np.float32), 4.0, 2)))
+        [0, 128, 64, 255]
+    """
+    shares = np.clip(maps / largest, 0, 1) if largest > 0 else np.zeros_like(maps)
+    digits = (255 * shares).round().astype(np.uint8)
+    if max(maps.shape[-2:], default=0) > side:
+        small = [Image.fromarray(digit).resize(map_shape(maps, side)[::-1], Image.Resampling.BOX) for digit in digits]
+        digits = np.stack([np.asarray(picture) for picture in small])
+    return base64.b64encode(np.ascontiguousarray(digits).tobytes()).decode("ascii")
+
+
+def map_shape(maps: NDArray[np.float32], side: int) -> tuple[int, int]:
+    """Rows and columns of maps as `map_digits` writes them."""
+    rows, columns = maps.shape[-2:]
+    return min(rows, side), min(columns, side)
 
 
 def _extent(units: NDArray[np.int64], points: NDArray[np.float32], count: int, length: int) -> tuple[float, float]:
@@ -161,32 +139,14 @@ def _extent(units: NDArray[np.int64], points: NDArray[np.float32], count: int, l
     return 100 * float(start + 0.5 - stride / 2) / length, 100 * float(stride) * count / length
 
 
-def _landmark_point(gallery: Gallery, image: int, landmark: str | None) -> NDArray[np.float32] | None:
-    if landmark not in gallery.landmark_names:
-        return None
-    index = gallery.landmark_names.index(landmark)
-    point: NDArray[np.float32] = gallery.landmarks[image, index]
-    return point if gallery.present[image, index] and np.isfinite(point).all() else None
+def _spot(point: NDArray[np.float32]) -> str:
+    row, column = (round(float(value), 1) for value in point)
+    return f"row {row:g}, column {column:g}"
 
 
-def _mark(gallery: Gallery, point: NDArray[np.float32]) -> Mark:
-    height, width = gallery.images.shape[-2:]
-    return Mark(left=100 * (float(point[1]) + 0.5) / width, top=100 * (float(point[0]) + 0.5) / height)
-
-
-def _jpeg(image: NDArray[np.uint8], side: int, quality: int) -> str:
+def _photo(image: NDArray[np.uint8], side: int, quality: int) -> str:
     picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality, optimize=True)
-    return _uri("image/jpeg", buffer)
-
-
-def _png(pixels: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
-    return _uri("image/png", buffer)
-
-
-def _uri(kind: str, buffer: io.BytesIO) -> str:
-    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    picture.save(buffer, "WEBP", quality=quality, method=3)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

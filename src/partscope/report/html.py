@@ -11,18 +11,22 @@ from markupsafe import Markup
 
 from partscope.files import write_text
 from partscope.report import wording
+from partscope.report.atlas import as_script, atlas
 from partscope.report.charts import training_panels
 from partscope.report.estimate import Diagnosis, exact, locations, percent, pixels, plain, share, words
+from partscope.report.frontier import frontier
 from partscope.report.reading import Gallery, read_diagnosis, read_gallery, read_log, read_run
 from partscope.report.view import (
     LOCATION_ROWS,
     PROTOCOLS,
     cards,
+    choices,
     fidelity_charts,
     flat,
+    glance,
     location_chart,
+    part_cards,
     part_tables,
-    strips,
 )
 
 HERE = Path(__file__).parent
@@ -62,6 +66,50 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
     Returns:
         The HTML text.
     """
+    shown = part_cards(diagnosis, gallery)
+    return fill(
+        "report.html.j2",
+        diagnosis.get("crop.diagonal_px"),
+        d=diagnosis.document,
+        get=diagnosis.estimate,
+        summary=wording.summary(diagnosis),
+        collapse=wording.collapse(diagnosis) if diagnosis.get("diversity.collapsed") else None,
+        cards=cards(diagnosis),
+        location_chart=location_chart(diagnosis),
+        location_rows=LOCATION_ROWS,
+        protocols=PROTOCOLS,
+        part_tables=part_tables(diagnosis),
+        fidelity_charts=fidelity_charts(diagnosis),
+        branches=wording.BRANCHES,
+        frontier=frontier(diagnosis),
+        panels=training_panels(log, diagnosis.get("fidelity.targets")),
+        parts=shown,
+        glance=glance(shown),
+        categories=choices(shown, "category"),
+        landmarks=choices(shown, "best_landmark"),
+        images=[] if gallery.facts is None else sorted({c for c in gallery.facts.categories if c is not None}),
+        has_images=gallery.facts is not None,
+        has_field=gallery.field is not None,
+        atlas=as_script(atlas(diagnosis, gallery)),
+        limits=wording.limits(diagnosis),
+        settings=flat(diagnosis.get("settings")),
+        performer=flat(diagnosis.get("performer")),
+        provenance=flat(diagnosis.get("provenance")),
+        run=flat(run),
+    )
+
+
+def fill(template: str, diagonal: float, **content: Any) -> str:
+    """Fills a template of this folder; every page has the same style, script and filters.
+
+    Args:
+        template: name of its file.
+        diagonal: the crop's diagonal, px.
+        **content: what the template names.
+
+    Returns:
+        The HTML text.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -69,7 +117,6 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    diagonal = diagnosis.get("crop.diagonal_px")
     filters: dict[str, Callable[..., str]] = {
         "plain": plain,
         "percent": percent,
@@ -81,26 +128,9 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
     }
     environment.filters.update(filters)
     script = (HERE / "report.js").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2").render(
-        d=diagnosis.document,
-        get=diagnosis.estimate,
+    return environment.get_template(template).render(
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
-        summary=wording.summary(diagnosis),
-        collapse=wording.collapse(diagnosis) if diagnosis.get("diversity.collapsed") else None,
-        cards=cards(diagnosis),
-        location_chart=location_chart(diagnosis),
-        location_rows=LOCATION_ROWS,
-        protocols=PROTOCOLS,
-        part_tables=part_tables(diagnosis),
-        fidelity_charts=fidelity_charts(diagnosis),
-        branches=wording.BRANCHES,
-        panels=training_panels(log, diagnosis.get("fidelity.targets")),
-        strips=strips(diagnosis, gallery),
-        limits=wording.limits(diagnosis),
-        settings=flat(diagnosis.get("settings")),
-        performer=flat(diagnosis.get("performer")),
-        provenance=flat(diagnosis.get("provenance")),
-        run=flat(run),
+        **content,
     )

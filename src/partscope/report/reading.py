@@ -1,6 +1,7 @@
 """Reading what a run folder holds for its report, and refusing what is not ours."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -23,6 +24,29 @@ AXES = {
     "landmarks": ("G", "K", 2),
     "present": ("G", "K"),
 }
+IMAGE_AXES = {
+    "image_contributions": ("G", "F"),
+    "image_points": ("G", "F", 2),
+    "image_peaks": ("G", "F"),
+    "image_scores": ("G", 2),
+}
+
+
+class ImageFacts(NamedTuple):
+    """What every filter did on every image of the gallery; filters in the order of the diagnosis."""
+
+    contributions: NDArray[np.float32]
+    """(G, F) gradient x activation to the judged score, in the score's unit."""
+    points: NDArray[np.float32]
+    """(G, F, 2) part locations (row, column), px."""
+    peaks: NDArray[np.float32]
+    """(G, F) peaks before the ReLU; <= 0 where the map is silent."""
+    scores: NDArray[np.float32]
+    """(G, 2) the judged score, of the performer itself and on rebuilt features."""
+    judged: list[str]
+    """Whose score was judged, by image."""
+    categories: list[str | None]
+    """Category of each image."""
 
 
 class Gallery(NamedTuple):
@@ -48,6 +72,10 @@ class Gallery(NamedTuple):
     """(G, K) 1 where the landmark is annotated."""
     landmark_names: list[str]
     """Name of each landmark."""
+    facts: ImageFacts | None = None
+    """Every filter on every image; none in galleries of version 0.1."""
+    field: dict[str, float] | None = None
+    """``start``, ``stride`` and ``size`` of a unit's receptive field, px; none where it is not known."""
 
 
 def read_diagnosis(run_folder: Path) -> Diagnosis:
@@ -88,7 +116,7 @@ def read_gallery(run_folder: Path, diagnosis: Diagnosis) -> Gallery:
         raise RunError(doing, "there is no such file", TODO) from None
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise RunError(doing, f"it is damaged: {error}", TODO) from error
-    sizes = _sizes(arrays, doing)
+    sizes = _sizes(arrays, AXES, {}, doing)
     names = _names(metadata, "names", sizes["G"], doing)
     landmark_names = _names(metadata, "landmark_names", sizes["K"], doing)
     index, filters = arrays["image_index"], arrays["filters"]
@@ -115,6 +143,8 @@ def read_gallery(run_folder: Path, diagnosis: Diagnosis) -> Gallery:
         landmarks=arrays["landmarks"],
         present=arrays["present"],
         landmark_names=landmark_names,
+        facts=_image_facts(arrays, metadata, {**sizes, "F": len(diagnosis.get("filters"))}, doing),
+        field=_field(metadata, doing),
     )
 
 
@@ -154,9 +184,35 @@ def _fault_between_fields(document: dict[str, Any]) -> str | None:
     return None
 
 
-def _sizes(arrays: dict[str, NDArray[Any]], doing: str) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for name, axes in AXES.items():
+def _image_facts(
+    arrays: dict[str, NDArray[Any]], metadata: dict[str, str], sizes: dict[str, int], doing: str
+) -> ImageFacts | None:
+    if not IMAGE_AXES.keys() & arrays.keys():
+        return None
+    _sizes(arrays, IMAGE_AXES, sizes, doing)
+    values = [arrays[name].astype(np.float32) for name in IMAGE_AXES]
+    for name, value in zip(IMAGE_AXES, values, strict=True):
+        if not np.isfinite(value).all():
+            raise RunError(doing, f"{name} that are not finite", TODO)
+    judged, categories = (
+        _names(metadata, key, sizes["G"], doing, (str, type(None))) for key in ("judged", "categories")
+    )
+    contributions, points, peaks, scores = values
+    return ImageFacts(contributions, points, peaks, scores, judged, categories)
+
+
+def _field(metadata: dict[str, str], doing: str) -> dict[str, float] | None:
+    try:
+        field = json.loads(metadata.get("field", "null"), parse_constant=_refuse_constant)
+        return None if field is None else {key: float(field[key]) for key in ("start", "stride", "size")}
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(doing, "metadata 'field' that is no receptive field", TODO) from error
+
+
+def _sizes(
+    arrays: dict[str, NDArray[Any]], wanted: Mapping[str, Sequence[int | str]], sizes: dict[str, int], doing: str
+) -> dict[str, int]:
+    for name, axes in wanted.items():
         if name not in arrays:
             raise RunError(doing, f"no tensor named '{name}'", TODO)
         shape = arrays[name].shape
@@ -169,12 +225,12 @@ def _sizes(arrays: dict[str, NDArray[Any]], doing: str) -> dict[str, int]:
     return sizes
 
 
-def _names(metadata: dict[str, str], key: str, count: int, doing: str) -> list[str]:
+def _names(metadata: dict[str, str], key: str, count: int, doing: str, kinds: tuple[type, ...] = (str,)) -> list[Any]:
     try:
         names = json.loads(metadata.get(key, "null"))
     except ValueError:
         names = None
-    if not isinstance(names, list) or len(names) != count or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or len(names) != count or not all(isinstance(name, kinds) for name in names):
         raise RunError(doing, f"metadata '{key}' that is not a list of {count} names", TODO)
     return names
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from partscope.report import wording
 from partscope.report.charts import IntervalChart, interval_chart
 from partscope.report.estimate import Diagnosis, Estimate, exact, percent, plain
-from partscope.report.figures import Tile, filter_tiles, map_frame, photo_uris
+from partscope.report.figures import in_words
 from partscope.report.reading import Gallery
 
 LOCATION_ROWS = {
@@ -38,15 +38,24 @@ class Card(NamedTuple):
     sentence: str
 
 
-class Strip(NamedTuple):
+NAMED_FROM = 0.25
+
+
+class PartCard(NamedTuple):
     """One filter of the gallery."""
 
     place: int
     """The filter's position in the diagnosis's list."""
     facts: dict[str, Any]
-    tiles: list[Tile]
+    alts: list[str]
+    """Each of its images in words, strongest first."""
     bar: float
     """Its contribution, percent of the largest that is shown."""
+
+    @property
+    def part(self) -> str | None:
+        """The landmark that it may be called by: one that explains a quarter of its movement or more."""
+        return self.facts["best_landmark"] if (self.facts["best_landmark_r2"] or 0.0) >= NAMED_FROM else None
 
 
 class Table(NamedTuple):
@@ -249,22 +258,40 @@ def fidelity_charts(diagnosis: Diagnosis) -> list[IntervalChart]:
     return [*charts, interval_chart("chart-error", f"{title} (lower is closer)", rows, as_percent=True)]
 
 
-def strips(diagnosis: Diagnosis, gallery: Gallery) -> list[Strip]:
+def part_cards(diagnosis: Diagnosis, gallery: Gallery) -> list[PartCard]:
     """The gallery's filters, the largest contribution first."""
     rows = {facts["filter"]: (place, facts) for place, facts in enumerate(diagnosis.get("filters"))}
     shown = [(row, *rows[filter_]) for row, filter_ in enumerate(gallery.filters.tolist())]
     shown.sort(key=lambda item: _contribution(item[2]), reverse=True)
     largest = max([abs(facts["contribution"] or 0.0) for _, _, facts in shown], default=0.0) or 1.0
-    frame, photos = map_frame(gallery), photo_uris(gallery)
     return [
-        Strip(
+        PartCard(
             place=place,
             facts=facts,
-            tiles=filter_tiles(gallery, row, facts, frame, photos),
+            alts=[
+                in_words(gallery, row, image, facts["filter"], facts["best_landmark"])
+                for image in range(gallery.image_index.shape[1])
+            ],
             bar=100 * (facts["contribution"] or 0.0) / largest,
         )
         for row, place, facts in shown
     ]
+
+
+def glance(shown: list[PartCard], least: int = 6, most: int = 8) -> list[PartCard]:
+    """The largest part of each pair of category and landmark; further parts where those are few."""
+    live = [card for card in shown if not card.facts["dead"]]
+    kinds: dict[tuple[str | None, str | None], PartCard] = {}
+    for card in live:
+        kinds.setdefault((card.facts["category"], card.part), card)
+    chosen = list(kinds.values())[:most]
+    chosen += [card for card in live if card not in chosen][: max(0, least - len(chosen))]
+    return sorted(chosen, key=lambda card: _contribution(card.facts), reverse=True)
+
+
+def choices(shown: list[PartCard], key: str) -> list[str]:
+    """What the parts that are shown can be filtered by, in alphabetic order."""
+    return sorted({card.facts[key] for card in shown if card.facts[key] is not None}, key=str.casefold)
 
 
 def _contribution(facts: dict[str, Any]) -> float:

@@ -269,6 +269,4 @@ def _lost(fvu: float, target: str) -> str:
 
 
 def _apart(one: Estimate, other: Estimate) -> bool:
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return one.value != other.value
-    return one.high < other.low or other.high < one.low
+    return one.apart(other)
