@@ -11,6 +11,7 @@ from torch import Tensor
 from partscope.diagnosis.fidelity import fidelity
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
+from partscope.diagnosis.part_share import LEAST, part_share_number, paste_pairs
 from partscope.diagnosis.parts import (
     Assignment,
     assign,
@@ -90,6 +91,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content: dict[str, Any] = {
         "format": FORMAT,
         "p": _p(subject, seen, counts).as_json(),
+        "part_share": part_share_number(paste_pairs(performer, subject.store), counts).as_json(),
         "fidelity": fidelity(seen, subject.right, performer.target_names, counts),
     }
     absent: dict[str, str] = {}
@@ -107,6 +109,8 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content["filters"] = _filters(subject, seen, mine, truth, deviation, shares, diagonal)
     content["counts"] = _counts(subject, mine, owned)
     content["categories"] = _categories(subject, mine)
+    if content["part_share"]["value"] is None:
+        absent["part_share"] = f"fewer than {LEAST} pairs of test images get different answers of the performer"
     if subject.right is None:
         absent["fidelity.performer"] = "no labels match the performer's scores: disagreement stands for error"
     if not bool(torch.isfinite(shares).all()):

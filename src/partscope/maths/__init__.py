@@ -33,6 +33,7 @@ from partscope.maths.objective import (
     reconstruction_loss,
     reconstruction_scale,
 )
+from partscope.maths.part_share import moved, part_share, pasted, ranked_band, smoothed
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field, unit_points
 from partscope.maths.template import part_templates, template_scale, template_side
 
@@ -60,6 +61,7 @@ __all__ = [
     "mix",
     "mixing_loss",
     "mixing_weight",
+    "moved",
     "nearest_landmark_r2",
     "normalise",
     "null_best_fixed",
@@ -69,13 +71,17 @@ __all__ = [
     "paper_strength",
     "part_location",
     "part_mask",
+    "part_share",
     "part_templates",
+    "pasted",
     "peak_spread",
     "positive_norm",
+    "ranked_band",
     "reconstruction_loss",
     "reconstruction_scale",
     "released_gradient",
     "robust_gradient",
+    "smoothed",
     "template_fit",
     "template_scale",
     "template_side",
