@@ -91,7 +91,7 @@ def part_share_number(found: Pasted | None, counts: Int[Tensor, "b n"]) -> Numbe
     if found is None:
         return Number(float("nan"), float("nan"), float("nan"), 0)
     images = len(torch.unique(torch.cat([found.first, found.second])))
-    weight = counts[:, found.first] * counts[:, found.second]
+    weight = (counts[:, found.first] * counts[:, found.second]).double()
     value = part_share(found.band, found.control, torch.ones(1, len(found.band)))
     return interval(float(value), part_share(found.band, found.control, weight), images, least=0.0, most=1.0)
 

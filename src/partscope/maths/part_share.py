@@ -37,7 +37,7 @@ def ranked_band(evidence: Float[Tensor, "N H W"], start: float, stop: float) -> 
     """
     flat = evidence.flatten(1)
     count = flat.shape[1]
-    order = flat.argsort(1, descending=True, stable=True)[:, round(start * count) : round(stop * count)]
+    order = flat.argsort(dim=1, descending=True, stable=True)[:, round(start * count) : round(stop * count)]
     chosen = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, order, True)
     return chosen.view_as(evidence)
 
