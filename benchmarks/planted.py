@@ -20,7 +20,7 @@ from planted_truth.performers import Planted, held_out, planted
 from planted_truth.scenes import MIXTURES
 
 from partscope.diagnosis.number import resample
-from partscope.diagnosis.part_share import part_share_number, paste_pairs
+from partscope.diagnosis.part_share import contrast, part_share_number
 from partscope.training import FeatureSource, FeatureStore, compute_features
 
 IMAGES = 200
@@ -35,7 +35,7 @@ def measured(network: Planted) -> dict[str, Any]:
     *_, store = compute_features(network.performer, source, None, 1000)
     assert isinstance(store, FeatureStore)
     started = time.process_time()
-    number = part_share_number(paste_pairs(network.performer, store), resample(len(images), 200))
+    number = part_share_number(contrast(network.performer, store), resample(len(images), 200))
     return {
         "mixture": network.mixture,
         "architecture": network.architecture,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from partscope.diagnosis.part_share import margin
-from partscope.maths import ranked_band, smoothed
+from partscope.maths import smoothed
 from partscope.performers import Performer
 
 AREA = 0.2
@@ -22,7 +22,9 @@ def keep_only_advantage(performer: Performer, tap: Tensor, seed: int = 0) -> flo
     scores = performer.resume(way, "tap")
     top = scores.topk(2, dim=1).indices
     (gradient,) = torch.autograd.grad(margin(scores, top[:, 0], top[:, 1]).sum(), way)
-    where = ranked_band(smoothed((gradient * tap).abs().sum(1)), 0.0, AREA)
+    strength = smoothed((gradient * tap).abs().sum(1)).flatten(1)
+    where = strength >= strength.quantile(1 - AREA, dim=1, keepdim=True)
+    where = where.view(len(tap), *tap.shape[2:])
     generator = torch.Generator().manual_seed(seed)
     other = torch.arange(len(tap))
     for answer in top[:, 0].unique():

@@ -11,7 +11,7 @@ from torch import Tensor
 from partscope.diagnosis.fidelity import fidelity
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
-from partscope.diagnosis.part_share import LEAST, part_share_number, paste_pairs
+from partscope.diagnosis.part_share import LEAST, contrast, part_share_number
 from partscope.diagnosis.parts import (
     Assignment,
     assign,
@@ -91,7 +91,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content: dict[str, Any] = {
         "format": FORMAT,
         "p": _p(subject, seen, counts).as_json(),
-        "part_share": part_share_number(paste_pairs(performer, subject.store), counts).as_json(),
+        "part_share": part_share_number(contrast(performer, subject.store), counts).as_json(),
         "fidelity": fidelity(seen, subject.right, performer.target_names, counts),
     }
     absent: dict[str, str] = {}

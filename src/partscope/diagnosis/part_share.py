@@ -1,4 +1,4 @@
-"""Part share: how much of the performer's decisions rests on a few places of the image, by cut and paste at the tap."""
+"""Part share: how much of the performer's evidence stands out in few places, on unlabelled images."""
 
 from typing import NamedTuple
 
@@ -7,28 +7,26 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from partscope.diagnosis.number import Number, interval
-from partscope.maths import moved, part_share, pasted, ranked_band, smoothed
+from partscope.maths import evidence_profile, part_share, smoothed
 from partscope.performers import Performer
 from partscope.training import FeatureStore, winner
 
-START, STOP = 0.35, 0.65
-"""The band of middle rank; parts, and what the tap's receptive fields smear of them, may fill the units above it."""
-PAIRS, STEPS = 300, 4
+PAIRS, STEPS = 300, 6
 LEAST = 30
 
 
-class Pasted(NamedTuple):
-    """What cut and paste did to each pair of images that the performer answers differently."""
+class Contrast(NamedTuple):
+    """What tells pairs of images apart that the performer answers differently."""
 
     first: Int[Tensor, " m"]
     second: Int[Tensor, " m"]
     """Rows of the two images."""
     gap: Float[Tensor, " m"]
     """``g(first) - g(second)``, nats: g is the score of the first's answer minus that of the second's."""
-    band: Float[Tensor, " m"]
-    """What the units of middle rank move of it."""
-    control: Float[Tensor, " m"]
-    """What the units of another pair's band move of it."""
+    evidence: Float[Tensor, " m"]
+    """Sum of the evidence over the tap's units, nats; the gap but for the steps' error."""
+    profile: Float[Tensor, "m u"]
+    """Evidence of the units after smoothing, from the strongest to the weakest."""
 
 
 def differing_pairs(
@@ -44,14 +42,14 @@ def differing_pairs(
     return torch.cat(first)[:count], torch.cat(second)[:count]
 
 
-def paste_pairs(
+def contrast(
     performer: Performer, store: FeatureStore, *, pairs: int = PAIRS, seed: int = 0, batch_size: int = 50
-) -> Pasted | None:
-    """Cuts and pastes the tap's features of unlabelled images.
+) -> Contrast | None:
+    """Finds the evidence that tells images apart, unit by unit of the tap.
 
     For images i and j with answers a and b, ``g = z_a - z_b``. A unit's evidence is the integral of g's gradient along
-    the straight way from j's features to i's, times their difference, summed over channels: over all units it adds up
-    to ``g(i) - g(j)``. The units are ranked by it (3 x 3 means), and those of middle rank change their owner.
+    the straight way from j's features to i's, times their difference, summed over channels (integrated gradients,
+    Sundararajan et al. 2017, with the other image as the baseline): over all units it adds up to ``g(i) - g(j)``.
 
     Args:
         performer: the network.
@@ -61,39 +59,32 @@ def paste_pairs(
         batch_size: pairs at a time.
 
     Returns:
-        What came of it; None where fewer than `LEAST` pairs have different answers.
+        What was found; None where fewer than `LEAST` pairs have different answers.
     """
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        scores = torch.cat([_scores(performer, f.tap) for _, f in store.batches(batch_size)])
+        scores = torch.cat([_scores(performer, f.tap).cpu() for _, f in store.batches(batch_size)])
     answer = winner(scores)
-    first, second = differing_pairs(answer, pairs, generator)
+    first, second = differing_pairs(answer, pairs, torch.Generator().manual_seed(seed))
     if len(first) < LEAST:
         return None
-    gap, bands, rows = [], [], range(0, len(first), batch_size)
-    for start in rows:
-        i, j = first[start : start + batch_size], second[start : start + batch_size]
-        evidence = _evidence(performer, store.rows(i).tap, store.rows(j).tap, answer[i], answer[j])
-        bands.append(ranked_band(smoothed(evidence), START, STOP))
+    gap, total, profile = [], [], []
+    for i, j in zip(first.split(batch_size), second.split(batch_size), strict=True):
+        evidence = _evidence(performer, store.rows(i).tap, store.rows(j).tap, answer[i], answer[j]).cpu()
         gap.append(margin(scores[i], answer[i], answer[j]) - margin(scores[j], answer[i], answer[j]))
-    band = torch.cat(bands)
-    found: dict[str, list[Tensor]] = {"band": [], "control": []}
-    for start in rows:
-        i, j = first[start : start + batch_size], second[start : start + batch_size]
-        for name, where in (("band", band), ("control", band.roll(1, 0))):
-            here = where[start : start + batch_size]
-            found[name].append(_moved(performer, store, i, j, here, scores, answer))
-    return Pasted(first, second, torch.cat(gap), torch.cat(found["band"]), torch.cat(found["control"]))
+        total.append(evidence.sum((1, 2)))
+        profile.append(evidence_profile(smoothed(evidence)))
+    return Contrast(first, second, torch.cat(gap), torch.cat(total), torch.cat(profile))
 
 
-def part_share_number(found: Pasted | None, counts: Int[Tensor, "b n"]) -> Number:
+def part_share_number(found: Contrast | None, counts: Int[Tensor, "b n"]) -> Number:
     """The part share with its bootstrap interval over images; nan where too few pairs differ in their answers."""
     if found is None:
         return Number(float("nan"), float("nan"), float("nan"), 0)
     images = len(torch.unique(torch.cat([found.first, found.second])))
     weight = (counts[:, found.first] * counts[:, found.second]).double()
-    value = part_share(found.band, found.control, torch.ones(1, len(found.band)))
-    return interval(float(value), part_share(found.band, found.control, weight), images, least=0.0, most=1.0)
+    profile = found.profile.double()
+    value = part_share(profile.sum(0, keepdim=True))
+    return interval(float(value), part_share(weight @ profile), images, least=0.0, most=1.0)
 
 
 def margin(scores: Float[Tensor, "m c"], first: Int[Tensor, " m"], second: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
@@ -101,32 +92,17 @@ def margin(scores: Float[Tensor, "m c"], first: Int[Tensor, " m"], second: Int[T
     return (scores.gather(1, first[:, None]) - scores.gather(1, second[:, None]))[:, 0]
 
 
-
-
 def _scores(performer: Performer, tap: Tensor) -> Tensor:
-    """The scores; those of a single output stand beside a 0, the score of its opposite."""
+    """The scores; that of a single output stands beside a 0, the score of its opposite."""
     scores = performer.resume(tap, "tap")
-    if scores.shape[1] > 1:
-        return scores.cpu()
-    return torch.cat([torch.zeros_like(scores), scores], 1).cpu()
+    return scores if scores.shape[1] > 1 else torch.cat([torch.zeros_like(scores), scores], 1)
 
 
-def _evidence(performer: Performer, own: Tensor, other: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    total = torch.zeros_like(own)
+def _evidence(performer: Performer, own: Tensor, other: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    first, second, total = first.to(own.device), second.to(own.device), torch.zeros_like(own)
     for step in range(STEPS):
         way = (other + (step + 0.5) / STEPS * (own - other)).requires_grad_()
         with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(margin(_scores(performer, way), a, b).sum(), way)
+            (gradient,) = torch.autograd.grad(margin(_scores(performer, way), first, second).sum(), way)
         total += gradient
     return ((own - other) * total / STEPS).sum(1)
-
-
-@torch.no_grad()
-def _moved(
-    performer: Performer, store: FeatureStore, i: Tensor, j: Tensor, where: Tensor, scores: Tensor, answer: Tensor
-) -> Tensor:
-    own, other, a, b = store.rows(i).tap, store.rows(j).tap, answer[i], answer[j]
-    where = where.to(own.device)
-    into = margin(_scores(performer, pasted(other, own, where)), a, b)
-    out_of = margin(_scores(performer, pasted(own, other, where)), a, b)
-    return moved(into, out_of, margin(scores[i], a, b), margin(scores[j], a, b))

@@ -33,7 +33,7 @@ from partscope.maths.objective import (
     reconstruction_loss,
     reconstruction_scale,
 )
-from partscope.maths.part_share import moved, part_share, pasted, ranked_band, smoothed
+from partscope.maths.part_share import evidence_profile, part_share, smoothed, spread_line
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field, unit_points
 from partscope.maths.template import part_templates, template_scale, template_side
 
@@ -48,6 +48,7 @@ __all__ = [
     "clamp_magnitude",
     "conv_chain_field",
     "effective_locations",
+    "evidence_profile",
     "filter_loss",
     "filter_loss_terms",
     "filter_strength",
@@ -61,7 +62,6 @@ __all__ = [
     "mix",
     "mixing_loss",
     "mixing_weight",
-    "moved",
     "nearest_landmark_r2",
     "normalise",
     "null_best_fixed",
@@ -73,15 +73,14 @@ __all__ = [
     "part_mask",
     "part_share",
     "part_templates",
-    "pasted",
     "peak_spread",
     "positive_norm",
-    "ranked_band",
     "reconstruction_loss",
     "reconstruction_scale",
     "released_gradient",
     "robust_gradient",
     "smoothed",
+    "spread_line",
     "template_fit",
     "template_scale",
     "template_side",
