@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from partscope.diagnosis.number import resample
-from partscope.diagnosis.part_share import LEAST, Pasted, differing_pairs, margin, part_share_number, paste_pairs
+from partscope.diagnosis.part_share import LEAST, Contrast, contrast, differing_pairs, margin, part_share_number
 from partscope.performers import Performer
 from partscope.training import FeatureSource, FeatureStore, compute_features
 
@@ -47,7 +47,7 @@ def stored(performer: Performer, images: Tensor) -> FeatureStore:
 
 
 def share_of(performer: Performer, images: Tensor) -> float:
-    return part_share_number(paste_pairs(performer, stored(performer, images)), resample(len(images), 20)).value
+    return part_share_number(contrast(performer, stored(performer, images)), resample(len(images), 20)).value
 
 
 def test_evidence_in_a_spot_is_all_part() -> None:
@@ -60,8 +60,9 @@ def test_evidence_everywhere_is_no_part() -> None:
 
 @pytest.mark.parametrize("spot", [0.25, 0.5, 0.75])
 def test_a_mixture_has_its_own_share(spot: float) -> None:
-    """The control hits a spot in .3 of the pairs on average: with few pairs, the share strays by a few hundredths."""
-    assert share_of(linear_performer(), scenes(0.8 * spot, 0.8 * (1 - spot))) == pytest.approx(spot, abs=0.06)
+    """Two spots of 4 x 4 smoothed units among 576 hold .056 of the cast as well, which counts with them."""
+    expected = spot + (1 - spot) * 32 / 576
+    assert share_of(linear_performer(), scenes(0.8 * spot, 0.8 * (1 - spot))) == pytest.approx(expected, abs=0.03)
 
 
 def test_a_single_score_stands_against_its_opposite() -> None:
@@ -72,7 +73,7 @@ def test_a_single_score_stands_against_its_opposite() -> None:
 
 def test_the_gap_is_what_the_whole_images_differ_by() -> None:
     performer, images = linear_performer(), scenes(0.4, 0.4)
-    found = paste_pairs(performer, stored(performer, images), pairs=40)
+    found = contrast(performer, stored(performer, images), pairs=40)
     assert found is not None
     scores = performer.scores(images)
     expected = [
@@ -80,6 +81,7 @@ def test_the_gap_is_what_the_whole_images_differ_by() -> None:
         for i, j in zip(found.first.tolist(), found.second.tolist(), strict=True)
     ]
     assert found.gap.tolist() == pytest.approx(expected, rel=1e-2)
+    assert found.evidence.tolist() == pytest.approx(expected, rel=1e-2)
 
 
 def test_pairs_differ_in_their_answers_and_use_every_image() -> None:
@@ -92,27 +94,28 @@ def test_pairs_differ_in_their_answers_and_use_every_image() -> None:
 
 def test_images_of_one_answer_have_no_share() -> None:
     performer, images = linear_performer(), scenes(0.4, 0.4)[::2]
-    assert paste_pairs(performer, stored(performer, images)) is None
+    assert contrast(performer, stored(performer, images)) is None
     number = part_share_number(None, resample(60, 5))
     assert math.isnan(number.value) and number.n == 0 and number.as_json()["value"] is None
 
 
 def test_fewer_pairs_than_needed_have_no_share() -> None:
     performer, images = linear_performer(), scenes(0.4, 0.4)
-    assert paste_pairs(performer, stored(performer, images), pairs=LEAST - 1) is None
+    assert contrast(performer, stored(performer, images), pairs=LEAST - 1) is None
 
 
 def test_the_interval_draws_images_and_weighs_pairs_by_both() -> None:
-    """Image 2 is drawn twice in the only resample that has both pairs: pair (0, 2) counts 1 x 2, pair (1, 2) 0 x 2."""
-    found = Pasted(
-        torch.tensor([0, 1]), torch.tensor([2, 2]), torch.ones(2), torch.tensor([0.2, 0.8]), torch.tensor([1.0, 1.0])
-    )
-    counts = torch.tensor([[1, 0, 2], [0, 1, 2], [1, 1, 1]])
-    number = part_share_number(found, counts)
-    assert number.value == pytest.approx(0.5)
+    """Pair (0, 2) is flat, share 0; pair (1, 2) is one place, share 1. Alone each, then together in two resamples."""
+    flat, place = torch.full((8,), 1.0), torch.tensor([8.0, 0, 0, 0, 0, 0, 0, 0])
+    ones = torch.ones(2)
+    found = Contrast(torch.tensor([0, 1]), torch.tensor([2, 2]), ones, ones, torch.stack([flat, place]))
+    both = (9 - 1 / 9) / 16
+    number = part_share_number(found, torch.tensor([[1, 0, 2], [0, 1, 2], [1, 1, 1], [1, 1, 1]]))
+    assert number.value == pytest.approx(both)
     assert number.n == 3
-    assert number.low == pytest.approx(0.5 - 0.3 * 0.95, abs=1e-6)
-    assert number.high == pytest.approx(0.5 + 0.3 * 0.95, abs=1e-6)
+    replicates = torch.tensor([0.0, 1.0, both, both], dtype=torch.float64)
+    low, high = torch.quantile(replicates - replicates.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    assert (number.low, number.high) == pytest.approx((both + low, min(1.0, both + high)))
 
 
 def test_margin_is_first_minus_second() -> None:

@@ -7,14 +7,15 @@ from partscope import maths
 
 CHECKS = [
     (checks.windows_average_the_units_that_exist, maths.smoothed),
-    (checks.bands_are_cut_by_rank, maths.ranked_band),
-    (checks.ties_are_cut_in_row_major_order, maths.ranked_band),
-    (checks.units_come_from_the_patch_where_asked, maths.pasted),
-    (checks.units_and_their_complement_move_the_whole_gap, maths.moved),
-    (checks.a_share_of_the_margin_in_few_places_is_the_part_share, maths.part_share),
-    (checks.pairs_count_by_their_weight, maths.part_share),
-    (checks.shares_stay_between_nothing_and_all, maths.part_share),
-    (checks.a_control_that_moves_nothing_gives_no_share, maths.part_share),
+    (checks.profiles_fall_map_by_map, maths.evidence_profile),
+    (checks.lines_pass_through_the_middle_ranks, maths.spread_line),
+    (checks.a_line_has_no_parts, maths.part_share),
+    (checks.what_stands_out_counts_nearly_whole, maths.part_share),
+    (checks.evidence_against_is_no_part_of_the_whole, maths.part_share),
+    (checks.evidence_in_one_place_is_all_part, maths.part_share),
+    (checks.the_weaker_half_never_stands_out, maths.part_share),
+    (checks.no_evidence_has_no_share, maths.part_share),
+    (checks.shares_ignore_the_scale, maths.part_share),
 ]
 
 
