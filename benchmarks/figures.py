@@ -331,6 +331,47 @@ def reading(path: str) -> str:
     return plain(kept("resnet_readings")["rows"][name][key] * float(scale[0] if scale else 1), int(digits))
 
 
+# ---- planted truth
+
+
+def planted_table() -> str:
+    """One row a mixture and network: mean over seeds, and the worst seed's error."""
+    lines = [
+        "| evidence | network | seeds | accuracy, % | causal share of parts | part share | largest error | `A` |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in kept("planted_truth")["rows"]:
+        groups.setdefault((row["mixture"], row["architecture"]), []).append(row)
+    for (mixture, network), rows in groups.items():
+        causal, share = [r["causal"]["parts"] for r in rows], [r["part_share"]["value"] for r in rows]
+        worst = max(abs(s - c) for s, c in zip(share, causal, strict=True))
+        accuracy = statistics.mean(r["accuracy"] for r in rows)
+        cells = [plain(statistics.mean(causal), 2), plain(statistics.mean(share), 2), plain(worst, 2)]
+        if accuracy < kept("planted_truth")["learned"]:
+            cells = ["*not learned*", cells[1], "–"]
+        old = plain(statistics.mean(r["baseline"] for r in rows), 2)
+        lines.append(
+            f"| {mixture} | {network} | {len(rows)} | {100 * accuracy:.0f} | {' | '.join(cells)} | {old} |"
+        )
+    return "\n".join(lines)
+
+
+def planted_figure(path: str) -> str:
+    """``SET.MEASURE.KEY.DIGITS`` of the agreement, or ``MIXTURE/least`` and ``MIXTURE/most`` of the part shares."""
+    found = kept("planted_truth")
+    name, _, edge = path.partition("/")
+    if edge:
+        shares = [
+            r["part_share"]["value"]
+            for r in found["rows"]
+            if r["mixture"] == name.replace("_", " ") and r["accuracy"] >= found["learned"]
+        ]
+        return plain(max(shares) if edge == "most" else min(shares), 2)
+    *keys, digits = path.split(".")
+    return plain(run_value(found, ".".join(keys)), int(digits))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "authors_tables": authors_table,
     "paper_readers": readers_table,
@@ -342,6 +383,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": run_table("demo"),
     "alexnet_cub": run_table("alexnet_cub"),
     "squeezenet_voc": run_table("squeezenet_voc"),
+    "planted_truth": planted_table,
     "performers": performer_table,
     "step_cost": step_table,
     "startup": startup_table,
@@ -365,6 +407,8 @@ def figure(key: str) -> str:
         return f"{value:.0f}" if value > 100 else plain(value, 2)
     if key.startswith("attach."):
         return attached(key.removeprefix("attach."))
+    if key.startswith("planted."):
+        return planted_figure(key.removeprefix("planted."))
     if key.startswith("reading."):
         return reading(key.removeprefix("reading."))
     name, *steps = key.split("/")

@@ -70,7 +70,7 @@ def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What the targets ask: over texture and parts mixtures, and over all carriers."""
     learned = [r for r in rows if r["accuracy"] >= LEARNED]
     graded = [r for r in learned if "parts" in r["mixture"] or r["mixture"] == "texture only"]
-    content: dict[str, Any] = {"left_out": len(rows) - len(learned)}
+    content: dict[str, Any] = {"left_out": len(rows) - len(learned), "learned": LEARNED}
     for name, chosen in (("mixtures", graded), ("all", learned)):
         truth = [r["causal"]["parts"] for r in chosen]
         content[name] = {

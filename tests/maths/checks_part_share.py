@@ -40,10 +40,9 @@ def evidence_in_one_place_is_all_part(part_share):
 
 
 def the_weaker_half_never_stands_out(part_share):
-    """Line through 9, 9, 1, 1 at ranks 2 to 5: level 5, slope -3.2, so 13, 9.8, 6.6, 3.4 (.2, 0, 0, 0): rank 2 is
-    above it by 9 - 6.6^2/9, rank 3 by 9 - 3.4^2/9; the ones of the weaker half, above it too, count nothing."""
-    counted = (9 - 6.6**2 / 9) + (9 - 3.4**2 / 9)
-    close(part_share(tensor([[9, 9, 9, 9, 1, 1, 1, 1]])), tensor([counted / 40]), 1e-12)
+    """Line through 9, 9, 1, 1 at ranks 2 to 5: level 5, slope -3.2, so 16.2, 13, 9.8, 6.6, (3.4, .2, 0, 0): of the
+    stronger half only rank 3 is above it, and counts 9 - 6.6^2/9; ranks 5 to 7 are above it too and count nothing."""
+    close(part_share(tensor([[9, 9, 9, 9, 1, 1, 1, 1]])), tensor([(9 - 6.6**2 / 9) / 40]), 1e-12)
 
 
 def no_evidence_has_no_share(part_share):
