@@ -351,9 +351,7 @@ def planted_table() -> str:
         if accuracy < kept("planted_truth")["learned"]:
             cells = ["*not learned*", cells[1], "–"]
         old = plain(statistics.mean(r["baseline"] for r in rows), 2)
-        lines.append(
-            f"| {mixture} | {network} | {len(rows)} | {100 * accuracy:.0f} | {' | '.join(cells)} | {old} |"
-        )
+        lines.append(f"| {mixture} | {network} | {len(rows)} | {100 * accuracy:.0f} | {' | '.join(cells)} | {old} |")
     return "\n".join(lines)
 
 

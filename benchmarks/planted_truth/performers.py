@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from planted_truth.networks import MEAN, STD, network
-from planted_truth.scenes import CARRIERS, CLASSES, MIXTURES, ODDS, Scenes, bank, scenes_of, shown
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from partscope.files import write_json, write_whole
 from partscope.performers import Performer
+from planted_truth.networks import MEAN, STD, network
+from planted_truth.scenes import CARRIERS, CLASSES, MIXTURES, ODDS, Scenes, bank, scenes_of, shown
 
 SCHOOL_STEPS, STEPS, BATCH, POOL = 800, 40, 64, 6000
 ANIMALS = {"train": 700, "test": 150, "dev": 150}
@@ -160,5 +160,7 @@ def planted(mixture: str, architecture: str, seed: int, work: Path) -> Planted:
 @lru_cache(maxsize=4)
 def held_out(mixture: str, seed: int, images: int, split: str = "test") -> tuple[Tensor, Tensor]:
     """Images as they are found, (n, 3, 64, 64) in [0, 1], and their labels, which no part share may see."""
-    scenes, label = scenes_of(np.random.default_rng((seed, 31, sorted(MIXTURES).index(mixture))), MIXTURES[mixture], images)
+    scenes, label = scenes_of(
+        np.random.default_rng((seed, 31, sorted(MIXTURES).index(mixture))), MIXTURES[mixture], images
+    )
     return torch.from_numpy(shown(scenes, bank(split, ANIMALS[split]))), torch.from_numpy(label)

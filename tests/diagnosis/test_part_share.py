@@ -114,7 +114,9 @@ def test_the_interval_draws_images_and_weighs_pairs_by_both() -> None:
     assert number.value == pytest.approx(both)
     assert number.n == 3
     replicates = torch.tensor([0.0, 1.0, both, both], dtype=torch.float64)
-    low, high = torch.quantile(replicates - replicates.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    low, high = torch.quantile(
+        replicates - replicates.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)
+    ).tolist()
     assert (number.low, number.high) == pytest.approx((both + low, min(1.0, both + high)))
 
 

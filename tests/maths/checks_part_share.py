@@ -8,7 +8,9 @@ FLAT = [2.0] * 7
 
 
 def windows_average_the_units_that_exist(smoothed):
-    close(smoothed(tensor([[[9, 0, 0], [0, 0, 0], [0, 0, 18]]])), tensor([[[2.25, 1.5, 0], [1.5, 3, 3], [0, 3, 4.5]]]), 0)
+    close(
+        smoothed(tensor([[[9, 0, 0], [0, 0, 0], [0, 0, 18]]])), tensor([[[2.25, 1.5, 0], [1.5, 3, 3], [0, 3, 4.5]]]), 0
+    )
 
 
 def profiles_fall_map_by_map(evidence_profile):
@@ -17,7 +19,7 @@ def profiles_fall_map_by_map(evidence_profile):
 
 
 def lines_pass_through_the_middle_ranks(spread_line):
-    """Ranks 2 to 5 hold 8, 5, 4, 3: level 5, slope -8/5; continued to 10.6 at rank 0 and to below 0, cut there, at 7."""
+    """Ranks 2 to 5 hold 8, 5, 4, 3: level 5, slope -8/5; continued to 10.6 at rank 0 and cut at 0 at rank 7."""
     expected = [[10.6, 9.0, 7.4, 5.8, 4.2, 2.6, 1.0, 0.0]]
     close(spread_line(tensor([[99, 50, 8, 5, 4, 3, -7, -50]])), tensor(expected), 1e-12)
 
@@ -50,5 +52,7 @@ def no_evidence_has_no_share(part_share):
 
 
 def shares_ignore_the_scale(part_share):
-    profile = torch.rand(4, 50, generator=torch.Generator().manual_seed(0)).double().sort(1, descending=True).values - 0.2
+    profile = (
+        torch.rand(4, 50, generator=torch.Generator().manual_seed(0)).double().sort(1, descending=True).values - 0.2
+    )
     close(part_share(1000 * profile), part_share(profile), 1e-12)

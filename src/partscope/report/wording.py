@@ -46,8 +46,8 @@ def summary(diagnosis: Diagnosis) -> str:
     share = diagnosis.estimate("part_share")
     if share.value is not None:
         sentences.append(
-            f"Cut and paste between images says that {percent(share.value)} of the performer’s decisions rests on a few "
-            "places of the image, as parts do, and the rest on what is everywhere, as texture, colour and light are."
+            f"Of the performer’s own evidence {percent(share.value)} stands out in few places of the image, as parts "
+            "do; the rest lies everywhere, as texture, colour and light do."
         )
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is not None and top.value is not None:
