@@ -355,6 +355,25 @@ def planted_table() -> str:
     return "\n".join(lines)
 
 
+def tried_table() -> str:
+    """One row a definition, on the performers of development."""
+    found = kept("planted_tried")
+    lines = [
+        "| definition | mean absolute error | Spearman | texture only, most | parts only, least |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    graded = [r for r in found["rows"] if r["accuracy"] >= found["learned"]]
+    for name, label in found["names"].items():
+        ends = (
+            max(r["tried"][name] for r in graded if r["mixture"] == "texture only"),
+            min(r["tried"][name] for r in graded if r["mixture"] == "parts only"),
+        )
+        judged = found["tried"][name]
+        cells = [plain(judged["error"], 3), plain(judged["spearman"], 2), *(plain(end, 2) for end in ends)]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def planted_figure(path: str) -> str:
     """``SET.MEASURE.KEY.DIGITS`` of the agreement, or ``MIXTURE/least`` and ``MIXTURE/most`` of the part shares."""
     found = kept("planted_truth")
@@ -382,6 +401,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "alexnet_cub": run_table("alexnet_cub"),
     "squeezenet_voc": run_table("squeezenet_voc"),
     "planted_truth": planted_table,
+    "planted_tried": tried_table,
     "performers": performer_table,
     "step_cost": step_table,
     "startup": startup_table,

@@ -120,7 +120,7 @@ def main() -> None:
         keep(
             "planted_tried",
             "python benchmarks/planted.py --work FOLDER --seeds 100 --tried --keep",
-            {"rows": rows, **content},
+            {"rows": rows, "names": NAMES, **content},
         )
     elif options.keep:
         keep("planted_truth", "python benchmarks/planted.py --work FOLDER --keep", {"rows": rows, **content})
