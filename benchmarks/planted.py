@@ -1,6 +1,6 @@
 """Part shares of performers whose class evidence was planted, against what each performer really uses.
 
-Command:   python benchmarks/planted.py --work FOLDER [--seeds 0 1] [--keep]
+Command:   python benchmarks/planted.py --work FOLDER [--seeds 0 1] [--networks plain resnet] [--keep]
            python benchmarks/planted.py --work FOLDER --seeds 100 --tried [--keep]
 Expected:  about ten minutes of one core without performers in FOLDER, four with them.
 Last result: docs/results.md, "Planted truth".
@@ -94,13 +94,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of the trained performers; made if needed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--tried", action="store_true", help="judge other definitions as well (on development seeds)")
+    parser.add_argument("--networks", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
     parser.add_argument("--keep", action="store_true", help="keep the rows for benchmarks/figures.py")
     options = parser.parse_args()
     rows = []
     print("| mixture | network | seed | accuracy | causal share | part share | A |\n|---|---|--:|--:|--:|--:|--:|")
     for mixture in MIXTURES:
         for seed in options.seeds:
-            for architecture in ARCHITECTURES:
+            for architecture in options.networks:
                 row = measured(planted(mixture, architecture, seed, options.work), options.tried)
                 rows.append(row)
                 share = row["part_share"]
@@ -116,14 +117,11 @@ def main() -> None:
         truth = [r["causal"]["parts"] for r in graded]
         content["tried"] = {name: agreement([r["tried"][name] for r in graded], truth) for name in NAMES}
     print(json.dumps(content, indent=1))
-    if options.keep and options.tried:
-        keep(
-            "planted_tried",
-            "python benchmarks/planted.py --work FOLDER --seeds 100 --tried --keep",
-            {"rows": rows, "names": NAMES, **content},
-        )
-    elif options.keep:
-        keep("planted_truth", "python benchmarks/planted.py --work FOLDER --keep", {"rows": rows, **content})
+    if options.keep:
+        asked = f"--seeds {' '.join(map(str, options.seeds))} --networks {' '.join(options.networks)}"
+        command = f"python benchmarks/planted.py --work FOLDER {asked}{' --tried' * options.tried} --keep"
+        names = {"names": NAMES} if options.tried else {}
+        keep("planted_tried" if options.tried else "planted_truth", command, {"rows": rows, **names, **content})
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 A scene has an animal of some kind (its class lies in its *parts*: shape and arrangement), a *texture* that repeats all
 over the ground, a *colour* cast, a *background* shading, a disc whose *position* is left, middle or right, and a
-*blob*: a small object of one of three outlines, anywhere. Each carrier shows one of `CLASSES` classes; where it is no evidence
-its class is random.
+*blob*: a small object of one of three outlines, anywhere. Each carrier shows one of
+`CLASSES` classes; where it is no evidence its class is random.
 """
 
 from collections.abc import Iterable
