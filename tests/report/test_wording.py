@@ -156,3 +156,13 @@ def test_a_copy_worse_than_the_mean_is_called_so() -> None:
     reading, document = diagnosis()
     document["fidelity"]["full"]["fvu"][1] = number(7.8, 0.1)
     assert wording.read_fidelity(reading).endswith("It copies classifier.4 no better than its mean would.")
+
+
+def test_the_summary_says_where_the_evidence_lies() -> None:
+    reading, document = diagnosis()
+    assert "evidence" not in wording.summary(reading)  # older files have no part share
+    document["part_share"] = number(0.416, 0.02)
+    assert (
+        "Of the performer’s own evidence 41.6% stands out in few places of the image, as parts do; the rest lies "
+        "everywhere, as texture, colour and light do."
+    ) in wording.summary(reading)
