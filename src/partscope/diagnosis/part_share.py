@@ -68,7 +68,7 @@ def contrast(
     if len(first) < LEAST:
         return None
     gap, total, profile = [], [], []
-    for i, j in zip(first.split(batch_size), second.split(batch_size), strict=True):
+    for i, j in zip(torch.split(first, batch_size), torch.split(second, batch_size), strict=True):
         evidence = _evidence(performer, store.rows(i).tap, store.rows(j).tap, answer[i], answer[j]).cpu()
         gap.append(margin(scores[i], answer[i], answer[j]) - margin(scores[j], answer[i], answer[j]))
         total.append(evidence.sum((1, 2)))
