@@ -705,14 +705,14 @@ def profile_by_strength_whatever_the_sign(evidence):
     return flat.gather(1, flat.abs().argsort(dim=1, descending=True))
 
 
-@mutant(maths.spread_line, checks_part_share.lines_pass_through_the_middle_ranks)
+@mutant(maths.spread_line, checks_part_share.lines_pass_through_the_middling_ranks)
 def line_through_all_ranks(profile):
     rank = torch.arange(profile.shape[1]) - (profile.shape[1] - 1) / 2
     slope = profile @ rank.double() / rank.double().square().sum()
     return (profile.mean(1, keepdim=True) + slope[:, None] * rank).clamp(min=0)
 
 
-@mutant(maths.spread_line, checks_part_share.lines_pass_through_the_middle_ranks)
+@mutant(maths.spread_line, checks_part_share.lines_pass_through_the_middling_ranks)
 def line_that_falls_below_zero(profile):
     line = maths.spread_line(profile)
     return line - (line == 0).double()

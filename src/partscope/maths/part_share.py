@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-MIDDLE = (0.25, 0.75)
+MIDDLE = (0.4, 0.8)
 """Ranks between which the line is laid; parts, and what receptive fields smear of them, may fill those above."""
 
 
@@ -35,15 +35,15 @@ def evidence_profile(evidence: Float[Tensor, "N H W"]) -> Float[Tensor, "N U"]:
 
 
 def spread_line(profile: Float[Tensor, "B U"]) -> Float[Tensor, "B U"]:
-    """What evidence that lies everywhere would have at each rank: the straight line through the middle ranks.
+    """What evidence that lies everywhere would have at each rank: the straight line through middling ranks.
 
     Least squares over the ranks between `MIDDLE`, continued to both ends, not below 0.
 
     Args:
-        profile: falling evidence, at least 8 units; ``nan`` rows give ``nan``.
+        profile: falling evidence, at least 10 units.
 
-    >>> spread_line(torch.tensor([[90.0, 9.0, 6.0, 5.0, 4.0, 3.0, 0.0, -9.0]], dtype=torch.float64))[0].tolist()
-    [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
+    >>> spread_line(torch.tensor([[99.0, 50.0, 9.0, 8.0, 6.0, 5.0, 4.0, 3.0, 0.0, -9.0]]))[0].tolist()
+    [10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
     """
     units = profile.shape[1]
     rank = torch.arange(units, dtype=profile.dtype, device=profile.device)
@@ -69,9 +69,9 @@ def part_share(profile: Float[Tensor, "B U"]) -> Float[Tensor, "B"]:
     Returns:
         Share from 0 to 1, float64; ``nan`` where no evidence is positive.
 
-    >>> part_share(torch.tensor([[8.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]])).tolist()
+    >>> part_share(torch.tensor([[8.0] + 9 * [0.0]])).tolist()
     [1.0]
-    >>> part_share(torch.tensor([[8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]])).tolist()
+    >>> part_share(torch.arange(10.0, 0.0, -1.0)[None]).tolist()
     [0.0]
     """
     e = profile.double()
