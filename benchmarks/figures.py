@@ -359,17 +359,20 @@ def tried_table() -> str:
     """One row a definition, on the performers of development."""
     found = kept("planted_tried")
     lines = [
-        "| definition | mean absolute error | Spearman | texture only, most | parts only, least |",
-        "|---|--:|--:|--:|--:|",
+        "| definition | error, mixtures | Spearman, mixtures | texture only, most | parts only, least | colour only, most | "
+        "background, position only, most | error, all |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     graded = [r for r in found["rows"] if r["accuracy"] >= found["learned"]]
+
+    def edge(name: str, pick: Callable[[list[float]], float], *mixtures: str) -> str:
+        return plain(pick([r["tried"][name] for r in graded if r["mixture"] in mixtures]), 2)
+
     for name, label in found["names"].items():
-        ends = (
-            max(r["tried"][name] for r in graded if r["mixture"] == "texture only"),
-            min(r["tried"][name] for r in graded if r["mixture"] == "parts only"),
-        )
-        judged = found["tried"][name]
-        cells = [plain(judged["error"], 3), plain(judged["spearman"], 2), *(plain(end, 2) for end in ends)]
+        mixed, every = found["tried_mixtures"][name], found["tried"][name]
+        cells = [plain(mixed["error"], 3), plain(mixed["spearman"], 2), edge(name, max, "texture only")]
+        cells += [edge(name, min, "parts only"), edge(name, max, "colour only")]
+        cells += [edge(name, max, "background only", "position only"), plain(every["error"], 3)]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

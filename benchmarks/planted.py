@@ -113,9 +113,12 @@ def main() -> None:
                 )
     content = judged(rows)
     if options.tried:
-        truth, graded = [], [r for r in rows if r["accuracy"] >= LEARNED]
+        graded = [r for r in rows if r["accuracy"] >= LEARNED]
         truth = [r["causal"]["parts"] for r in graded]
         content["tried"] = {name: agreement([r["tried"][name] for r in graded], truth) for name in NAMES}
+        mixed = [r for r in graded if "parts" in r["mixture"] or r["mixture"] == "texture only"]
+        truth = [r["causal"]["parts"] for r in mixed]
+        content["tried_mixtures"] = {name: agreement([r["tried"][name] for r in mixed], truth) for name in NAMES}
     print(json.dumps(content, indent=1))
     if options.keep:
         asked = f"--seeds {' '.join(map(str, options.seeds))} --networks {' '.join(options.networks)}"

@@ -19,6 +19,8 @@ NAMES = {
     "top_evidence": "evidence of the strongest fifth, beyond a fifth of the whole",
     "median": "1 - middle half's evidence, continued to all units",
     "excess": "excess over the line alone, weight 1 - l/e",
+    "less_fixed": "the chosen one, less what stands out at the places that other pairs with the same answers use",
+    "times_shifted": "the chosen one, times what is left of the margin when the map is shifted by a quarter of its side",
     "single_units": "the chosen one, without the 3 x 3 means",
     "chosen": "**chosen**: units above the line, weight 1 - (l/e)^2",
 }
@@ -30,6 +32,18 @@ def ranked(evidence: Tensor, ends: tuple[float, float]) -> Tensor:
     first, last = (round(end * flat.shape[1]) for end in ends)
     order = flat.argsort(dim=1, descending=True)[:, first:last]
     return torch.zeros_like(flat, dtype=torch.bool).scatter_(1, order, True).view_as(evidence)
+
+
+def at_common_places(evidence: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """The profile of the evidence when units are ranked by the mean map of the other pairs with the same answers."""
+    flat = evidence.flatten(1)
+    key = torch.minimum(first, second) * 1000 + torch.maximum(first, second)
+    profile = torch.zeros(1, flat.shape[1], dtype=torch.float64)
+    for answers in key.unique():
+        maps = flat[key == answers]
+        others = maps.sum(0) - maps
+        profile += maps.gather(1, others.argsort(dim=1, descending=True)).double().sum(0)
+    return profile
 
 
 def candidates(performer: Performer, store: FeatureStore, found: Contrast, keep_only: float) -> dict[str, float]:
@@ -55,6 +69,11 @@ def candidates(performer: Performer, store: FeatureStore, found: Contrast, keep_
         where = ranked(smoothed(evidence), ends)
         return moved(where), moved(where.roll(1, 0))
 
+    @torch.no_grad()
+    def left_after(shift: tuple[int, int]) -> float:
+        shifted = [performer.resume(tap.roll(shift, (2, 3)), "tap") for tap in (own, other)]
+        return float((margin(shifted[0], first, second) - margin(shifted[1], first, second)).sum() / gap.sum())
+
     top, top_null = against(TOP)
     band, band_null = against(BAND)
     profile = found.profile.double().sum(0, keepdim=True)
@@ -62,6 +81,9 @@ def candidates(performer: Performer, store: FeatureStore, found: Contrast, keep_
     total, half = profile.sum(), units // 2
     line = spread_line(profile)
     single = evidence_profile(evidence).double().sum(0, keepdim=True)
+    quarter = own.shape[2] // 4
+    left = min(left_after(way) for way in ((quarter, 0), (-quarter, 0), (0, quarter), (0, -quarter)))
+    fixed = at_common_places(smoothed(evidence), first, second)
     values: dict[str, Callable[[], float]] = {
         "keep_only": lambda: keep_only,
         "top_swap": lambda: (top - top_null) / (1 - top_null),
@@ -69,6 +91,8 @@ def candidates(performer: Performer, store: FeatureStore, found: Contrast, keep_
         "top_evidence": lambda: float((profile[:, : round(0.2 * units)].sum() / total - 0.2) / 0.8),
         "median": lambda: float(1 - profile[:, units // 4 : 3 * units // 4].mean() / profile.mean()),
         "excess": lambda: float((profile - line)[:, :half].clamp(min=0).sum() / profile.clamp(min=0).sum()),
+        "less_fixed": lambda: float(part_share(profile) - part_share(fixed)),
+        "times_shifted": lambda: float(part_share(profile)) * max(0.0, left),
         "single_units": lambda: float(part_share(single)),
         "chosen": lambda: float(part_share(profile)),
     }

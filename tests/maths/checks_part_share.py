@@ -42,7 +42,7 @@ def evidence_in_one_place_is_all_part(part_share):
 
 
 def the_weaker_half_never_stands_out(part_share):
-    """Line through 9, 9, 1, 1 at ranks 4 to 7: level 5, slope -3.2, so 22.6, 19.4, 16.2, 13, 9.8, (6.6, ...): nothing of
+    """Line through 9, 9, 1, 1 at ranks 4 to 7: level 5, slope -3.2, so 22.6 down to 9.8, (6.6, 3.4, ...): nothing of
     the stronger half is above it; rank 5 is, and counts nothing."""
     close(part_share(tensor([[9, 9, 9, 9, 9, 9, 1, 1, 1, 1]])), tensor([0]), 1e-12)
 
