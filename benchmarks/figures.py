@@ -367,6 +367,67 @@ def reading(path: str) -> str:
     return plain(kept("resnet_readings")["rows"][name][key] * float(scale[0] if scale else 1), int(digits))
 
 
+# ---- planted truth
+
+
+def planted_table() -> str:
+    """One row a mixture and network: mean over seeds, and the worst seed's error."""
+    lines = [
+        "| evidence | network | seeds | accuracy, % | causal share of parts | part share | largest error | `A` |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in kept("planted_truth")["rows"]:
+        groups.setdefault((row["mixture"], row["architecture"]), []).append(row)
+    for (mixture, network), rows in groups.items():
+        causal, share = [r["causal"]["parts"] for r in rows], [r["part_share"]["value"] for r in rows]
+        worst = max(abs(s - c) for s, c in zip(share, causal, strict=True))
+        accuracy = statistics.mean(r["accuracy"] for r in rows)
+        cells = [plain(statistics.mean(causal), 2), plain(statistics.mean(share), 2), plain(worst, 2)]
+        if accuracy < kept("planted_truth")["learned"]:
+            cells = ["*not learned*", cells[1], "–"]
+        old = plain(statistics.mean(r["baseline"] for r in rows), 2)
+        lines.append(f"| {mixture} | {network} | {len(rows)} | {100 * accuracy:.0f} | {' | '.join(cells)} | {old} |")
+    return "\n".join(lines)
+
+
+def tried_table() -> str:
+    """One row a definition, on the performers of development."""
+    found = kept("planted_tried")
+    lines = [
+        "| definition | error, mixtures | Spearman, mixtures | texture only, most | parts only, least | colour only, most | "
+        "background, position only, most | error, all |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    graded = [r for r in found["rows"] if r["accuracy"] >= found["learned"]]
+
+    def edge(name: str, pick: Callable[[list[float]], float], *mixtures: str) -> str:
+        return plain(pick([r["tried"][name] for r in graded if r["mixture"] in mixtures]), 2)
+
+    for name, label in found["names"].items():
+        mixed, every = found["tried_mixtures"][name], found["tried"][name]
+        cells = [plain(mixed["error"], 3), plain(mixed["spearman"], 2), edge(name, max, "texture only")]
+        cells += [edge(name, min, "parts only"), edge(name, max, "colour only")]
+        cells += [edge(name, max, "background only", "position only"), plain(every["error"], 3)]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def planted_figure(path: str) -> str:
+    """``SET.MEASURE.KEY.DIGITS`` of the agreement, or ``MIXTURE/least`` and ``MIXTURE/most`` of the part shares."""
+    found = kept("planted_truth")
+    name, _, edge = path.partition("/")
+    if edge:
+        shares = [
+            r["part_share"]["value"]
+            for r in found["rows"]
+            if r["mixture"] == name.replace("_", " ") and r["accuracy"] >= found["learned"]
+        ]
+        return plain(max(shares) if edge == "most" else min(shares), 2)
+    *keys, digits = path.split(".")
+    return plain(run_value(found, ".".join(keys)), int(digits))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "authors_tables": authors_table,
     "paper_readers": readers_table,
@@ -380,6 +441,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": run_table("demo"),
     "alexnet_cub": run_table("alexnet_cub"),
     "squeezenet_voc": run_table("squeezenet_voc"),
+    "planted_truth": planted_table,
+    "planted_tried": tried_table,
     "performers": performer_table,
     "step_cost": step_table,
     "startup": startup_table,
@@ -410,6 +473,8 @@ def figure(key: str) -> str:
         return f"{value:.0f}" if value > 100 else plain(value, 2)
     if key.startswith("attach."):
         return attached(key.removeprefix("attach."))
+    if key.startswith("planted."):
+        return planted_figure(key.removeprefix("planted."))
     if key.startswith("reading."):
         return reading(key.removeprefix("reading."))
     name, *steps = key.split("/")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from maths import checks_explainer, checks_fields, checks_filters, checks_metrics
+from maths import checks_explainer, checks_fields, checks_filters, checks_metrics, checks_part_share
 from partscope import maths
 from partscope.maths import ReceptiveField
 
@@ -744,3 +744,61 @@ def vote_for_hidden_landmarks(points, score, valid, landmarks, present, *rest, *
 def shares_without_the_sign(contribution, part, parts):
     found = maths.part_shares(contribution, part, parts)
     return found._replace(signed=found.absolute)
+
+
+# ---- part share
+
+
+@mutant(maths.smoothed, checks_part_share.windows_average_the_units_that_exist)
+def windows_padded_with_nothing(evidence):
+    return torch.nn.functional.avg_pool2d(evidence[:, None], 3, 1, 1)[:, 0]
+
+
+@mutant(maths.evidence_profile, checks_part_share.profiles_fall_map_by_map)
+def profile_by_strength_whatever_the_sign(evidence):
+    flat = evidence.flatten(1)
+    return flat.gather(1, flat.abs().argsort(dim=1, descending=True))
+
+
+@mutant(maths.spread_line, checks_part_share.lines_pass_through_the_middling_ranks)
+def line_through_all_ranks(profile):
+    rank = torch.arange(profile.shape[1]) - (profile.shape[1] - 1) / 2
+    slope = profile @ rank.double() / rank.double().square().sum()
+    return (profile.mean(1, keepdim=True) + slope[:, None] * rank).clamp(min=0)
+
+
+@mutant(maths.spread_line, checks_part_share.lines_pass_through_the_middling_ranks)
+def line_that_falls_below_zero(profile):
+    line = maths.spread_line(profile)
+    return line - (line == 0).double()
+
+
+def _share(profile, counted, total):
+    half = profile.shape[1] // 2
+    return counted(profile[:, :half], maths.spread_line(profile)[:, :half]).sum(1) / total(profile)
+
+
+@mutant(maths.part_share, checks_part_share.what_stands_out_counts_nearly_whole)
+def share_of_the_excess_alone(profile):
+    return _share(profile, lambda e, line: (e - line).clamp(min=0), lambda e: e.clamp(min=0).sum(1))
+
+
+@mutant(maths.part_share, checks_part_share.a_line_has_no_parts)
+def share_of_the_stronger_half(profile):
+    return _share(profile, lambda e, line: e, lambda e: e.clamp(min=0).sum(1))
+
+
+@mutant(maths.part_share, checks_part_share.evidence_against_is_no_part_of_the_whole)
+def share_of_the_net_evidence(profile):
+    return _share(profile, lambda e, line: (e - line**2 / e).clamp(min=0), lambda e: e.sum(1))
+
+
+@mutant(maths.part_share, checks_part_share.the_weaker_half_never_stands_out)
+def share_with_the_weaker_half(profile):
+    line = maths.spread_line(profile)
+    return (profile - line**2 / profile).clamp(min=0).sum(1) / profile.clamp(min=0).sum(1)
+
+
+@mutant(maths.part_share, checks_part_share.no_evidence_has_no_share)
+def share_of_nothing_is_nothing(profile):
+    return maths.part_share(profile).nan_to_num(0.0)

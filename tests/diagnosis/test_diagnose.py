@@ -1,5 +1,6 @@
 """The whole diagnosis: every number with its interval, warnings where they are due and only there."""
 
+import copy
 import json
 import math
 from collections.abc import Iterator
@@ -238,12 +239,33 @@ def test_without_landmarks_the_rest_stands(subject: Subject, seen: Observation) 
             "the images carry no landmarks, so nothing says where parts really are"
         )
         assert content["absent"]["diversity.landmarks"] == "the images carry no landmarks"
-        for key in ("p", "fidelity", "counts", "categories"):
+        for key in ("p", "part_share", "fidelity", "counts", "categories"):
             assert content[key] == whole[key]
         for key in ("explainer", "top_conv"):
             assert content["diversity"][key] == whole["diversity"][key]
         gone = {"best_landmark": None, "best_landmark_r2": None, "instability": None}
         assert content["filters"] == [{**row, **gone} for row in whole["filters"]]
+
+
+def test_the_part_share_is_the_performers_alone(subject: Subject, seen: Observation) -> None:
+    whole = content_of(subject, seen)["part_share"]
+    assert 0 <= whole["low"] <= whole["value"] <= whole["high"] <= 1 and whole["n"] > 0
+    other = copy.deepcopy(subject.explainer)
+    with torch.no_grad():
+        other.w_p.fill_(5.0)
+        other.interpretable.conv_interp_2.weight.zero_()
+    assert content_of(subject._replace(explainer=other), seen)["part_share"] == whole
+
+
+def test_a_performer_with_one_answer_has_no_part_share_and_it_is_said(
+    subject: Subject, seen: Observation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partscope.diagnosis.part_share.LEAST", 10**6)
+    content = content_of(subject, seen)
+    assert content["part_share"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert content["absent"]["part_share"] == (
+        "fewer than 30 pairs of test images get different answers of the performer"
+    )
 
 
 def test_without_answers_disagreement_stands_and_is_said(subject: Subject, seen: Observation) -> None:

@@ -210,3 +210,13 @@ def test_parts_without_landmarks_or_shares() -> None:
     assert wording.read_parts(reading) == (
         "The part track’s contributions to the scores do not add up to more than 0, so no part has a share."
     )
+
+
+def test_the_summary_says_where_the_evidence_lies() -> None:
+    reading, document = diagnosis()
+    assert "evidence" not in wording.summary(reading)  # older files have no part share
+    document["part_share"] = number(0.416, 0.02)
+    assert (
+        "Of the performer’s own evidence 41.6% stands out in few places of the image, as parts do; the rest lies "
+        "everywhere, as texture, colour and light do."
+    ) in wording.summary(reading)

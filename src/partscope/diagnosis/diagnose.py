@@ -17,6 +17,7 @@ from partscope.diagnosis.following import halves, keypoint_regression, landmark_
 from partscope.diagnosis.grouping import cluster, vote
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
+from partscope.diagnosis.part_share import LEAST, contrast, part_share_number
 from partscope.diagnosis.parts import (
     Assignment,
     assign,
@@ -98,6 +99,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content: dict[str, Any] = {
         "format": FORMAT,
         "p": _p(subject, seen, counts).as_json(),
+        "part_share": part_share_number(contrast(performer, subject.store), counts).as_json(),
         "fidelity": fidelity(seen, subject.right, performer.target_names, counts),
     }
     absent: dict[str, str] = {}
@@ -114,6 +116,8 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content["filters"] = _filters(subject, seen, mine, truth, deviation, shares, diagonal)
     content["counts"] = _counts(subject, mine, owned, deviation)
     content["categories"] = _categories(subject, mine)
+    if content["part_share"]["value"] is None:
+        absent["part_share"] = f"fewer than {LEAST} pairs of test images get different answers of the performer"
     if subject.right is None:
         absent["fidelity.performer"] = "no labels match the performer's scores: disagreement stands for error"
     if not bool(torch.isfinite(shares).all()):

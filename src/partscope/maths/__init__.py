@@ -45,6 +45,7 @@ from partscope.maths.objective import (
     reconstruction_loss,
     reconstruction_scale,
 )
+from partscope.maths.part_share import evidence_profile, part_share, smoothed, spread_line
 from partscope.maths.part_vote import OTHER, PartShares, part_shares, vote_part
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field, unit_points
 from partscope.maths.template import part_templates, template_scale, template_side
@@ -65,6 +66,7 @@ __all__ = [
     "conv_chain_field",
     "discrepancy_map",
     "effective_locations",
+    "evidence_profile",
     "field_overlay",
     "field_side",
     "filter_loss",
@@ -94,6 +96,7 @@ __all__ = [
     "paper_strength",
     "part_location",
     "part_mask",
+    "part_share",
     "part_shares",
     "part_templates",
     "peak_spread",
@@ -103,6 +106,8 @@ __all__ = [
     "released_gradient",
     "robust_gradient",
     "round_field",
+    "smoothed",
+    "spread_line",
     "template_fit",
     "template_scale",
     "template_side",

@@ -72,6 +72,8 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     last = str(diagnosis.get("fidelity.targets")[-1])
     measure = diagnosis.get("fidelity.measure")
     own = [Figure("Performer’s own error", diagnosis.estimate("fidelity.performer.error"), "percent")]
+    share = [Figure("Performer’s part share", diagnosis.estimate("part_share"), "plain")]
+    share = share if diagnosis.get("part_share") else []  # older files lack it
     cards = [
         Card(
             "p",
@@ -80,6 +82,7 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
             [
                 Figure(f"FVU of {last}, parts only", wording.last_target(diagnosis, "parts_only"), "plain"),
                 Figure(f"FVU of {last}, ordinary only", wording.last_target(diagnosis, "ordinary_only"), "plain"),
+                *share,
             ],
             wording.read_p(diagnosis),
         ),

@@ -43,6 +43,12 @@ def summary(diagnosis: Diagnosis) -> str:
     if full is not None and parts is not None:
         both, alone = _lost(full, _last(diagnosis)), _lost(parts, _last(diagnosis))
         sentences.append(f"With both tracks it {both}; with the part track alone it {alone}.")
+    share = diagnosis.estimate("part_share")
+    if share.value is not None:
+        sentences.append(
+            f"Of the performer’s own evidence {percent(share.value)} stands out in few places of the image, as parts "
+            "do; the rest lies everywhere, as texture, colour and light do."
+        )
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is not None and top.value is not None:
         spread = diagnosis.estimate("diversity.explainer.spread")

@@ -1,0 +1,1 @@
+"""Performers whose class evidence was planted, and part shares judged by what the performers really use."""

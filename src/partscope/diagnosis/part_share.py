@@ -1,0 +1,108 @@
+"""Part share: how much of the performer's evidence stands out in few places, on unlabelled images."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from partscope.diagnosis.number import Number, interval
+from partscope.maths import evidence_profile, part_share, smoothed
+from partscope.performers import Performer
+from partscope.training import FeatureStore, winner
+
+PAIRS, STEPS = 300, 6
+LEAST = 30
+
+
+class Contrast(NamedTuple):
+    """What tells pairs of images apart that the performer answers differently."""
+
+    first: Int[Tensor, " m"]
+    second: Int[Tensor, " m"]
+    """Rows of the two images."""
+    gap: Float[Tensor, " m"]
+    """``g(first) - g(second)``, nats: g is the score of the first's answer minus that of the second's."""
+    evidence: Float[Tensor, " m"]
+    """Sum of the evidence over the tap's units, nats; the gap but for the steps' error."""
+    profile: Float[Tensor, "m u"]
+    """Evidence of the units after smoothing, from the strongest to the weakest."""
+
+
+def differing_pairs(
+    answer: Int[Tensor, " n"], count: int, generator: torch.Generator
+) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
+    """Draws pairs of images with different answers, every image about equally often; none if all answers agree."""
+    rounds, first, second = -(-count // max(1, len(answer))), [], []
+    for _ in range(4 * rounds):
+        one, two = torch.randperm(len(answer), generator=generator), torch.randperm(len(answer), generator=generator)
+        apart = answer[one] != answer[two]
+        first.append(one[apart])
+        second.append(two[apart])
+    return torch.cat(first)[:count], torch.cat(second)[:count]
+
+
+def contrast(
+    performer: Performer, store: FeatureStore, *, pairs: int = PAIRS, seed: int = 0, batch_size: int = 50
+) -> Contrast | None:
+    """Finds the evidence that tells images apart, unit by unit of the tap.
+
+    For images i and j with answers a and b, ``g = z_a - z_b``. A unit's evidence is the integral of g's gradient along
+    the straight way from j's features to i's, times their difference, summed over channels (integrated gradients,
+    Sundararajan et al. 2017, with the other image as the baseline): over all units it adds up to ``g(i) - g(j)``.
+
+    Args:
+        performer: the network.
+        store: its features.
+        pairs: at most so many.
+        seed: of the pairs.
+        batch_size: pairs at a time.
+
+    Returns:
+        What was found; None where fewer than `LEAST` pairs have different answers.
+    """
+    with torch.no_grad():
+        scores = torch.cat([_scores(performer, f.tap).cpu() for _, f in store.batches(batch_size)])
+    answer = winner(scores)
+    first, second = differing_pairs(answer, pairs, torch.Generator().manual_seed(seed))
+    if len(first) < LEAST:
+        return None
+    gap, total, profile = [], [], []
+    for i, j in zip(torch.split(first, batch_size), torch.split(second, batch_size), strict=True):
+        evidence = _evidence(performer, store.rows(i).tap, store.rows(j).tap, answer[i], answer[j]).cpu()
+        gap.append(margin(scores[i], answer[i], answer[j]) - margin(scores[j], answer[i], answer[j]))
+        total.append(evidence.sum((1, 2)))
+        profile.append(evidence_profile(smoothed(evidence)))
+    return Contrast(first, second, torch.cat(gap), torch.cat(total), torch.cat(profile))
+
+
+def part_share_number(found: Contrast | None, counts: Int[Tensor, "b n"]) -> Number:
+    """The part share with its bootstrap interval over images; nan where too few pairs differ in their answers."""
+    if found is None:
+        return Number(float("nan"), float("nan"), float("nan"), 0)
+    images = len(torch.unique(torch.cat([found.first, found.second])))
+    weight = (counts[:, found.first] * counts[:, found.second]).double()
+    profile = found.profile.double()
+    value = part_share(profile.sum(0, keepdim=True))
+    return interval(float(value), part_share(weight @ profile), images, least=0.0, most=1.0)
+
+
+def margin(scores: Float[Tensor, "m c"], first: Int[Tensor, " m"], second: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+    """Score of the first answer minus that of the second."""
+    return (scores.gather(1, first[:, None]) - scores.gather(1, second[:, None]))[:, 0]
+
+
+def _scores(performer: Performer, tap: Tensor) -> Tensor:
+    """The scores; that of a single output stands beside a 0, the score of its opposite."""
+    scores = performer.resume(tap, "tap")
+    return scores if scores.shape[1] > 1 else torch.cat([torch.zeros_like(scores), scores], 1)
+
+
+def _evidence(performer: Performer, own: Tensor, other: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    first, second, total = first.to(own.device), second.to(own.device), torch.zeros_like(own)
+    for step in range(STEPS):
+        way = (other + (step + 0.5) / STEPS * (own - other)).requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(margin(_scores(performer, way), first, second).sum(), way)
+        total += gradient
+    return ((own - other) * total / STEPS).sum(1)

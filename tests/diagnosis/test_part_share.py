@@ -1,0 +1,125 @@
+"""The part share of networks whose evidence is known by construction."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from partscope.diagnosis.number import resample
+from partscope.diagnosis.part_share import LEAST, Contrast, contrast, differing_pairs, margin, part_share_number
+from partscope.performers import Performer
+from partscope.training import FeatureSource, FeatureStore, compute_features
+
+SIDE = 24
+
+
+def linear_performer(outputs: int = 2) -> Performer:
+    """Two plain copies of the image, then the mean of each colour: red votes for one answer, green for the other."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(1), nn.Linear(3, outputs, bias=False),
+    )  # fmt: skip
+    with torch.no_grad():
+        for conv in (net[0], net[2]):
+            conv.weight.zero_()
+            conv.weight[range(3), range(3), 1, 1] = 1.0
+        net[-1].weight.copy_(torch.tensor([[100.0, -100.0, 0.0], [-100.0, 100.0, 0.0]])[:outputs])
+    return Performer.for_model(net, SIDE, tap="1", targets=("3",))
+
+
+def scenes(spot: float, cast: float, images: int = 120) -> Tensor:
+    """Red or green images: a 2 x 2 spot somewhere holds `spot` of the colour's total, the whole image the rest."""
+    generator = torch.Generator().manual_seed(3)
+    made = torch.full((images, 3, SIDE, SIDE), 0.1)
+    for k in range(images):
+        row, column = torch.randint(SIDE - 1, (2,), generator=generator).tolist()
+        made[k, k % 2] += cast * 4 / SIDE**2
+        made[k, k % 2, row : row + 2, column : column + 2] += spot
+    return made
+
+
+def stored(performer: Performer, images: Tensor) -> FeatureStore:
+    source = FeatureSource("scenes", len(images), lambda first: iter([images[first:]]))
+    *_, store = compute_features(performer, source, None, 1000)
+    assert isinstance(store, FeatureStore)
+    return store
+
+
+def share_of(performer: Performer, images: Tensor) -> float:
+    return part_share_number(contrast(performer, stored(performer, images)), resample(len(images), 20)).value
+
+
+def test_evidence_in_a_spot_is_all_part() -> None:
+    assert share_of(linear_performer(), scenes(0.8, 0.0)) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_evidence_everywhere_is_no_part() -> None:
+    assert share_of(linear_performer(), scenes(0.0, 0.8)) == pytest.approx(0.0, abs=5e-3)
+
+
+@pytest.mark.parametrize("spot", [0.25, 0.5, 0.75])
+def test_a_mixture_has_its_own_share(spot: float) -> None:
+    """Two spots of 4 x 4 smoothed units among 576 hold .056 of the cast as well, which counts with them."""
+    expected = spot + (1 - spot) * 32 / 576
+    assert share_of(linear_performer(), scenes(0.8 * spot, 0.8 * (1 - spot))) == pytest.approx(expected, abs=0.03)
+
+
+def test_a_single_score_stands_against_its_opposite() -> None:
+    """One logit z: the margin of "yes" over "no" is z itself, and the shares are those of two scores."""
+    one, two = (share_of(linear_performer(outputs), scenes(0.4, 0.4)) for outputs in (1, 2))
+    assert one == pytest.approx(two, abs=1e-3)
+
+
+def test_the_gap_is_what_the_whole_images_differ_by() -> None:
+    performer, images = linear_performer(), scenes(0.4, 0.4)
+    found = contrast(performer, stored(performer, images), pairs=40)
+    assert found is not None
+    scores = performer.scores(images)
+    expected = [
+        float((scores[i] - scores[j])[i % 2] - (scores[i] - scores[j])[1 - i % 2])
+        for i, j in zip(found.first.tolist(), found.second.tolist(), strict=True)
+    ]
+    assert found.gap.tolist() == pytest.approx(expected, rel=1e-2)
+    assert found.evidence.tolist() == pytest.approx(expected, rel=1e-2)
+
+
+def test_pairs_differ_in_their_answers_and_use_every_image() -> None:
+    answer = torch.tensor([0, 1, 1, 2] * 10)
+    first, second = differing_pairs(answer, 100, torch.Generator().manual_seed(0))
+    assert len(first) == len(second) == 100
+    assert bool((answer[first] != answer[second]).all())
+    assert len(torch.unique(first)) == 40
+
+
+def test_images_of_one_answer_have_no_share() -> None:
+    performer, images = linear_performer(), scenes(0.4, 0.4)[::2]
+    assert contrast(performer, stored(performer, images)) is None
+    number = part_share_number(None, resample(60, 5))
+    assert math.isnan(number.value) and number.n == 0 and number.as_json()["value"] is None
+
+
+def test_fewer_pairs_than_needed_have_no_share() -> None:
+    performer, images = linear_performer(), scenes(0.4, 0.4)
+    assert contrast(performer, stored(performer, images), pairs=LEAST - 1) is None
+
+
+def test_the_interval_draws_images_and_weighs_pairs_by_both() -> None:
+    """Pair (0, 2) is flat, share 0; pair (1, 2) is one place, share 1. Alone each, then together in two resamples."""
+    flat, place = torch.full((8,), 1.0), torch.tensor([8.0, 0, 0, 0, 0, 0, 0, 0])
+    ones = torch.ones(2)
+    found = Contrast(torch.tensor([0, 1]), torch.tensor([2, 2]), ones, ones, torch.stack([flat, place]))
+    both = (9 - 1 / 9) / 16
+    number = part_share_number(found, torch.tensor([[1, 0, 2], [0, 1, 2], [1, 1, 1], [1, 1, 1]]))
+    assert number.value == pytest.approx(both)
+    assert number.n == 3
+    replicates = torch.tensor([0.0, 1.0, both, both], dtype=torch.float64)
+    low, high = torch.quantile(
+        replicates - replicates.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)
+    ).tolist()
+    assert (number.low, number.high) == pytest.approx((both + low, min(1.0, both + high)))
+
+
+def test_margin_is_first_minus_second() -> None:
+    scores = torch.tensor([[1.0, 4.0, 9.0]])
+    assert margin(scores, torch.tensor([2]), torch.tensor([0])).tolist() == [8.0]
