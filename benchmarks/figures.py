@@ -395,8 +395,8 @@ def tried_table() -> str:
     """One row a definition, on the performers of development."""
     found = kept("planted_tried")
     lines = [
-        "| definition | error, mixtures | Spearman, mixtures | texture only, most | parts only, least | colour only, most | "
-        "background, position only, most | error, all |",
+        "| definition | error, mixtures | Spearman, mixtures | texture only, most | parts only, least | "
+        "colour only, most | background, position only, most | error, all |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     graded = [r for r in found["rows"] if r["accuracy"] >= found["learned"]]

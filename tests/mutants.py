@@ -670,6 +670,24 @@ def r2_against_the_distance_itself(points, valid, landmarks, present):
     return found._replace(r2=torch.stack(r2))
 
 
+@mutant(maths.normalised_mutual_information, checks_metrics.nmi_is_over_the_mean_entropy)
+def nmi_over_the_larger_entropy(table):
+    share = table.double() / table.double().sum((-2, -1), keepdim=True)
+    rows, columns = (torch.special.entr(share.sum(axis)).sum(-1) for axis in (-1, -2))
+    mutual = rows + columns - torch.special.entr(share).flatten(-2).sum(-1)
+    return mutual / torch.maximum(rows, columns)
+
+
+@mutant(maths.adjusted_rand_index, checks_metrics.ari_counts_pairs)
+def rand_index_not_adjusted(table):
+    def paired(n):
+        return n * (n - 1) / 2
+
+    joined, pairs = paired(table).sum((-2, -1)), paired(table.sum((-2, -1)))
+    rows, columns = paired(table.sum(-1)).sum(-1), paired(table.sum(-2)).sum(-1)
+    return (pairs + 2 * joined - rows - columns) / pairs
+
+
 @mutant(maths.null_center, checks_metrics.centre_null_is_a_filter_at_the_centre)
 def centre_counted_from_one(landmarks, present, *, size, **settings):
     return maths.null_best_fixed(landmarks, present, torch.tensor([[size[0] / 2, size[1] / 2]]), size=size, **settings)

@@ -20,7 +20,7 @@ NAMES = {
     "median": "1 - middle half's evidence, continued to all units",
     "excess": "excess over the line alone, weight 1 - l/e",
     "less_fixed": "the chosen one, less what stands out at the places that other pairs with the same answers use",
-    "times_shifted": "the chosen one, times what is left of the margin when the map is shifted by a quarter of its side",
+    "times_shifted": "the chosen one, times what a shift of the map by a quarter of its side leaves of the margin",
     "single_units": "the chosen one, without the 3 x 3 means",
     "chosen": "**chosen**: units above the line, weight 1 - (l/e)^2",
 }

@@ -243,3 +243,16 @@ def nulls_without_images_are_nan(null_center):
     close(found, null_center(landmarks[:, rest], present[:, rest], size=NULL_SIZE, generator=torch.Generator()), EXACT)
     present[:] = False
     assert null_center(landmarks, present, size=NULL_SIZE, generator=torch.Generator()).isnan()
+
+
+def nmi_is_over_the_mean_entropy(normalised_mutual_information):
+    """Rows 2 and 2, columns 3 and 1 of 4: I = log 2 - (3/4) H(1/3), in nats .2157616, entropies .6931472, .5623351."""
+    found = normalised_mutual_information(tensor([[2, 0], [1, 1]]))
+    close(found, 0.21576155 / ((0.69314718 + 0.56233514) / 2), 1e-7)
+    close(normalised_mutual_information(tensor([[[4, 0], [0, 2]], [[1, 2], [2, 4]]])), [1.0, 0.0], 1e-9)
+
+
+def ari_counts_pairs(adjusted_rand_index):
+    """Rows 3 and 3, columns 2 and 4: 4 joined pairs, A = 6, B = 7, 15 pairs, E = 2.8: 1.2 / 3.7."""
+    close(adjusted_rand_index(tensor([[2, 1], [0, 3]])), 1.2 / 3.7, EXACT)
+    close(adjusted_rand_index(tensor([[[4, 0], [0, 2]], [[2, 0], [1, 1]]])), [1.0, 0.0], EXACT)

@@ -35,6 +35,8 @@ CHECKS = [
     (checks.best_fixed_null_is_the_least_candidate, maths.null_best_fixed),
     (checks.random_null_draws_a_point_per_image, maths.null_random),
     (checks.nulls_without_images_are_nan, maths.null_center),
+    (checks.nmi_is_over_the_mean_entropy, maths.normalised_mutual_information),
+    (checks.ari_counts_pairs, maths.adjusted_rand_index),
 ]
 
 
