@@ -299,6 +299,18 @@ def readers_table() -> str:
     )
 
 
+# ---- intervals
+
+
+def coverage_table() -> str:
+    """Share of intervals that hold the truth, one row a kind of number."""
+    rows = kept("coverage")["rows"]
+    sizes = list(next(iter(rows.values())))
+    lines = ["| | " + " | ".join(f"{n} images" for n in sizes) + " |", "|---|" + "--:|" * len(sizes)]
+    lines += [f"| {label} | " + " | ".join(plain(row[n], 3) for n in sizes) + " |" for label, row in rows.items()]
+    return "\n".join(lines)
+
+
 # ---- networks
 
 
@@ -448,6 +460,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "startup": startup_table,
     "report": report_table,
     "data": data_table,
+    "coverage": coverage_table,
     "explainer_aims": explainer.aims_table,
     "explainer_where": explainer.where_table,
     "explainer_what": explainer.what_table,

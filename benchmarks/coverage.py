@@ -1,0 +1,124 @@
+"""Whether the intervals cover: simulated test sets whose true value is known.
+
+Command:   python benchmarks/coverage.py [--cases 2000] [--keep]
+Expected:  some minutes on one core.
+Last result: docs/results.md, "Do the intervals cover?".
+
+Each kind of number is computed on `--cases` test sets drawn from a known distribution, with its interval by the code
+that writes `diagnosis.json`. The share of intervals that hold the true value should be
+.95; its own error at 2,000 cases is .005. Values that depend on the number of images by construction (the strongest 100
+of them) are held against their mean over all cases.
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from figures import keep
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from partscope.diagnosis.following import landmark_r2
+from partscope.diagnosis.number import Number, mean_number, proportion, ratio_number, resample
+from partscope.diagnosis.observe import Peaks
+from partscope.diagnosis.stability import Truth, instability
+
+SIDE, FILTERS, REDRAWS = 224.0, 8, 1000
+TERMINAL = Console(stderr=True)
+
+
+class Kind(NamedTuple):
+    """A kind of number."""
+
+    draw: Callable[[int, torch.Generator], Number]
+    """The number and its interval on a set of so many images."""
+    truth: float | None
+    """What it estimates; None takes the mean over all cases."""
+
+
+def _counts(n: int, generator: torch.Generator) -> Tensor:
+    return resample(n, REDRAWS, seed=int(torch.randint(2**31, (1,), generator=generator)))
+
+
+def _proportion(share: float) -> Kind:
+    def draw(n: int, generator: torch.Generator) -> Number:
+        return proportion(int((torch.rand(n, generator=generator) < share).sum()), n)
+
+    return Kind(draw, share)
+
+
+def _mean(n: int, generator: torch.Generator) -> Number:
+    values = torch.randn(n, generator=generator, dtype=torch.float64).mul(0.8).exp()
+    return mean_number(values, _counts(n, generator))
+
+
+def _ratio(n: int, generator: torch.Generator) -> Number:
+    below = torch.randn(n, 6, generator=generator, dtype=torch.float64).square().sum(1)
+    above = below * torch.rand(n, generator=generator, dtype=torch.float64)
+    return ratio_number(above, below, _counts(n, generator))
+
+
+def _scene(n: int, generator: torch.Generator) -> tuple[Peaks, Tensor, Truth]:
+    """Three landmarks that wander, and filters that follow one of them loosely."""
+    landmarks = 112 + 25 * torch.randn(n, 3, 2, generator=generator)
+    loose = torch.linspace(4, 40, FILTERS)[None, :, None]
+    points = landmarks[:, torch.arange(FILTERS) % 3] + 10 + loose * torch.randn(n, FILTERS, 2, generator=generator)
+    score = torch.rand(n, FILTERS, generator=generator) + 0.1
+    present = torch.rand(n, 3, generator=generator) < 0.8
+    unit = torch.zeros(n, FILTERS, dtype=torch.int64)
+    peaks = Peaks(unit=unit, score=score, total=score, points=points, units=196)
+    return peaks, torch.ones(n, FILTERS, dtype=torch.bool), Truth(("a", "b", "c"), landmarks, present)
+
+
+def _instability(top: int | None) -> Kind:
+    def draw(n: int, generator: torch.Generator) -> Number:
+        peaks, valid, truth = _scene(n, generator)
+        return instability(peaks, valid, truth, SIDE * 2**0.5, top, _counts(n, generator))[0]
+
+    return Kind(draw, None)
+
+
+def _r2(n: int, generator: torch.Generator) -> Number:
+    peaks, valid, truth = _scene(n, generator)
+    return landmark_r2(peaks, valid, truth, None, _counts(n, generator))
+
+
+KINDS = {
+    "a proportion of .03 (Wilson)": _proportion(0.03),
+    "a proportion of .3 (Wilson)": _proportion(0.3),
+    "a mean of skewed values (KL, spread, keypoint error)": Kind(_mean, 2.718281828459045**0.32),
+    "a ratio of sums (FVU)": Kind(_ratio, 0.5),
+    "location instability, all images": _instability(None),
+    "location instability, strongest 100": _instability(100),
+    "R² with the nearest landmark": Kind(_r2, None),
+}
+
+
+def coverage(kind: Kind, n: int, cases: int, label: str) -> float:
+    """Share of intervals that hold the truth."""
+    generator = torch.Generator().manual_seed(n)
+    found = [kind.draw(n, generator) for _ in track(range(cases), f"{label}, n {n}", transient=True, console=TERMINAL)]
+    truth = statistics.mean(number.value for number in found) if kind.truth is None else kind.truth
+    return statistics.mean(number.low <= truth <= number.high for number in found)
+
+
+def main() -> None:
+    """Prints one row a kind, one column a number of images."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--images", type=int, nargs="*", default=[50, 100, 200, 500])
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    rows: dict[str, dict[str, float]] = {}
+    for label, kind in KINDS.items():
+        rows[label] = {str(n): coverage(kind, n, options.cases, label) for n in options.images}
+        print(label, rows[label], flush=True)
+    if options.keep:
+        keep("coverage", "python benchmarks/coverage.py --keep", {"rows": rows, "cases": options.cases})
+
+
+if __name__ == "__main__":
+    main()
