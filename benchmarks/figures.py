@@ -299,6 +299,29 @@ def readers_table() -> str:
     )
 
 
+# ---- other part detectors
+
+
+def baselines_table(name: str) -> Callable[[], str]:
+    """One row a method, one column a metric."""
+
+    def write() -> str:
+        heads = {
+            "instability": "location instability", "instability_all": "all images", "r2": "R² with the landmark",
+            "keypoints": "keypoint regression", "pck": "PCK", "spread": "spread", "effective_locations": "places",
+        }  # fmt: skip
+        rows = kept(f"baselines_{name}")["rows"]
+        lines = ["| | detectors | " + " | ".join(heads.values()) + " |", "|---|--:|" + "--:|" * len(heads)]
+        for method, row in rows.items():
+            cells = (shown(row[key], 1 if key == "effective_locations" else 3) for key in heads)
+            lines.append(f"| {method} | {row['detectors']} | " + " | ".join(cells) + " |")
+        null = next(iter(rows.values()))["keypoints_null"]
+        lines.append(f"| *the mean landmark* | | | | | {shown(null)} | | | |")
+        return "\n".join(lines)
+
+    return write
+
+
 # ---- intervals
 
 
@@ -461,6 +484,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "report": report_table,
     "data": data_table,
     "coverage": coverage_table,
+    "baselines_creatures": baselines_table("creatures"),
+    "baselines_birds": baselines_table("birds"),
     "explainer_aims": explainer.aims_table,
     "explainer_where": explainer.where_table,
     "explainer_what": explainer.what_table,
