@@ -98,7 +98,7 @@ def paired_difference(worse: int, better: int, n: int) -> Number:
         n: all cases.
 
     >>> [round(v, 4) for v in paired_difference(3, 1, 100)[:3]]
-    [0.02, -0.0231, 0.0623]
+    [0.02, -0.0232, 0.0624]
     """
     if n == 0:
         return Number(math.nan, math.nan, math.nan, 0)
