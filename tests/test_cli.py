@@ -60,6 +60,7 @@ def python(code: str) -> str:
     [
         *(["--help"], ["--version"], ["fit", "--help"], ["data", "--help"], ["demo", "--help"]),
         *(["train-performer", "--help"], ["figure", "--help"], ["figure", "filters"], ["nosuch"]),
+        ["frontier", "--help"],
     ],
 )
 def test_help_loads_no_torch(arguments: list[str]) -> None:
@@ -80,7 +81,7 @@ def test_help_explains_every_command_and_setting(capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().out
     assert all(
         f"\n  {command} " in text
-        for command in ("demo", "data", "fit", "diagnose", "report", "figure", "taps", "train-performer")
+        for command in ("demo", "data", "fit", "diagnose", "report", "figure", "frontier", "taps", "train-performer")
     )
     for command, job in (("fit", Job()), ("train-performer", TrainJob())):
         with pytest.raises(SystemExit) as ended:
@@ -176,6 +177,9 @@ def test_real_examples_parse_and_name_what_is_missing(example: str, refused: Ref
         (["figure", "parts", "x"], "drawing the figure 'parts'", "no file", "give one with --out FILE.png"),
         (["figure", "parts", "x", "--out", "f.png"], "opening the run 'x'", "no config.yaml", "partscope fit --out"),
         (["figure", "parts", "x", "--out", "f.png", "--field.sid", "3"], "reading the arg", "sid", "--field.side"),
+        (["frontier"], "reading the arguments of `partscope frontier`", "required: folder", "--help`"),
+        (["frontier", "x"], "opening the run 'x'", "no config.yaml", "partscope fit --out"),
+        (["frontier", "x", "--etas", "1,much"], "choosing the fits of the front", "'much'", "--etas 0.02,0.1,0.5,2"),
         (["report", "x"], "reading the diagnosis 'x/diagnosis.json'", "no such file", "partscope diagnose"),
         (["taps", "vgg61"], "looking up the performer 'vgg61'", "nearest: vgg16", "creatures_net"),
     ],
@@ -300,6 +304,12 @@ def test_a_whole_run_measured_and_written_again(tmp_path: Path, capfd: pytest.Ca
     said = capfd.readouterr()
     assert said.out.startswith("caption: Grad-CAM of the score") and said.out.endswith("figure: f.svg\n")
     assert "looking at the filters ..." in said.err and (tmp_path / "f.svg").read_bytes().startswith(b"<?xml")
+    assert run(["frontier", "elsewhere", "--etas", "0.1,1", "--epochs", "1"]) == 0
+    said = capfd.readouterr()
+    assert "learning with eta 0.1 ..." in said.err and "0 (the run)" in said.out and "added error" in said.out
+    assert "of the magnitude" in said.out and said.out.endswith("report: elsewhere/report.html\n")
+    fits = json.loads((tmp_path / "elsewhere" / "diagnosis.json").read_text())["frontier"]
+    assert [fit["eta"] for fit in fits] == [0.1, 0.25, 1.0]
 
 
 def test_taps_lists_the_layers(capfd: pytest.CaptureFixture[str]) -> None:

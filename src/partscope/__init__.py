@@ -24,6 +24,7 @@ from partscope.version import __version__
 if TYPE_CHECKING:
     from partscope.data import PhotoSet, Sample, load_photos
     from partscope.figures import Drawn, draw_figure
+    from partscope.frontier import sweep_eta
     from partscope.nets import Explainer
     from partscope.performers import Features, Performer, load_performer
     from partscope.report import open_diagnosis, write_comparison, write_report
@@ -45,6 +46,7 @@ _LATER = {
     "load_performer": "partscope.performers",
     "load_photos": "partscope.data",
     "open_diagnosis": "partscope.report",
+    "sweep_eta": "partscope.frontier",
     "train_performer": "partscope.train_run",
     "write_comparison": "partscope.report",
     "write_report": "partscope.report",
@@ -95,6 +97,7 @@ __all__ = [
     "load_photos",
     "open_diagnosis",
     "resolve",
+    "sweep_eta",
     "train_performer",
     "write_comparison",
     "write_report",

@@ -43,6 +43,7 @@ commands:
   report DIR            write report.html from a run's diagnosis again; --compare DIR2 shows two runs side by side
   figure NAME DIR --out FILE
                         draw a figure of the paper from a finished run: filters, shares or parts
+  frontier DIR          learn on with other weights of the parts: what a larger share of them costs
   taps NAME             list the layers of a network that can be explained, with their shapes
 
 `partscope COMMAND --help` explains every setting.
@@ -59,6 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         "diagnose": _diagnose,
         "report": _report,
         "figure": _figure,
+        "frontier": _frontier,
         "taps": _taps,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -256,6 +258,13 @@ def _figure(arguments: list[str]) -> None:
 
     parser = _parser("figure", "Draws a figure of the paper from finished runs.")
     figure_command(parser, arguments, _parse, lambda events: _follow(events, _facts))
+
+
+def _frontier(arguments: list[str]) -> None:
+    from partscope.cli_frontier import frontier_command
+
+    parser = _parser("frontier", "Learns on from a finished run with other weights of -log p; keeps what is there.")
+    frontier_command(parser, arguments, _parse, lambda events: _follow(events, _facts))
 
 
 def _taps(arguments: list[str]) -> int:

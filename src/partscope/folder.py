@@ -18,6 +18,7 @@ from partscope.errors import RunError, SettingsError
 from partscope.files import read_json, write_json, write_text
 from partscope.nets import Explainer
 from partscope.performers import Performer
+from partscope.performers.trained import file_digest
 from partscope.settings import Job, job_from_dict, resolve
 from partscope.train_settings import TrainJob
 from partscope.training import empty_explainer
@@ -213,6 +214,32 @@ def check_digests(folder: Path, run: dict[str, Any], now: dict[str, str]) -> Non
                 f"{what} are not those of the fit (digest {digest[:12]}, then {str(run['digests'][name])[:12]})",
                 "point --data.root and --performer.weights to the same files, or fit again in another folder",
             )
+
+
+def kept_frontier(folder: Path) -> dict[str, Any]:
+    """The fits with other settings of eta that a diagnosis holds, as far as they continued the explainer that is there.
+
+    Args:
+        folder: of a run.
+
+    Returns:
+        ``{"frontier": rows}``, or nothing where there are none.
+    """
+    file = folder / "diagnosis.json"
+    if not file.exists():
+        return {}
+    try:
+        rows = read_json(file, "reading the frontier").get("frontier")
+    except RunError:  # a damaged diagnosis is about to be replaced
+        return {}
+    digest = file_digest(folder / "explainer.safetensors")
+    fits = rows if isinstance(rows, list) else []
+    kept = [
+        fit
+        for fit in fits
+        if isinstance(fit, dict) and fit.get("explainer") == digest and {"eta", "epochs"} <= fit.keys()
+    ]
+    return {"frontier": kept} if kept else {}
 
 
 def cut_log(file: Path, step: int) -> None:

@@ -5,7 +5,7 @@ import platform
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torchvision
@@ -24,6 +24,7 @@ from partscope.folder import (
     chosen_device,
     cut_log,
     keep_settings,
+    kept_frontier,
     load_explainer,
     peak_memory,
     read_job,
@@ -32,7 +33,7 @@ from partscope.folder import (
 from partscope.performers import Performer
 from partscope.report import write_report
 from partscope.settings import Job, resolve
-from partscope.subject import OpenedRun, labels_of_test, read_truth
+from partscope.subject import OpenedRun, labels_of_test, labels_of_training, read_truth
 from partscope.training import (
     FeatureSource,
     FeatureStore,
@@ -42,10 +43,7 @@ from partscope.training import (
     build_explainer,
     check_score_names,
     compute_features,
-    given_labels,
     measure_means,
-    predicted_classes,
-    predicted_labels,
     prepare_performer,
     read_class_names,
     start_magnitudes,
@@ -117,7 +115,7 @@ def fit(
     clock.lap("loading")
     store = yield from _features(job, folder, performer, train, "train", known["train"])
     clock.lap("features")
-    labels, record = _train_labels(job, performer, train, store)
+    labels, record = labels_of_training(job, performer, train, store)
     run = {
         "partscope": __version__,
         "torch": torch.__version__,
@@ -201,6 +199,20 @@ def open_run(
     return OpenedRun(job, subject, test)
 
 
+def open_training(
+    job: Job, folder: Path, performer: Performer, photos: PhotoSet | None = None
+) -> Generator[Event, None, tuple[FeatureStore, Labels]]:
+    """Features and labels that a run learned from; features that are gone from its cache are computed again.
+
+    Raises:
+        RunError: the training images are not those of the fit.
+    """
+    photos = photos if photos is not None else (yield from _opened(job, performer.input_size, "train"))
+    check_digests(folder, read_run(folder, "opening"), {"train": photos.digest()})
+    store = yield from _features(job, folder, performer.to(_device(job)), photos, "train", photos.digest())
+    return store, labels_of_training(job, performer, photos, store)[0]
+
+
 def _again(
     job: Job, folder: Path, performer: Performer | None, photos: PhotoSet | None
 ) -> Generator[Event, None, tuple[Performer, PhotoSet]]:
@@ -272,32 +284,6 @@ def _features(
             return event
         yield Event(f"features of the {split} images", event, len(photos))
     raise AssertionError("compute_features ends with a store")
-
-
-def _train_labels(
-    job: Job, performer: Performer, train: PhotoSet, store: FeatureStore
-) -> tuple[Labels, dict[str, Any]]:
-    if job.fit.labels == "none":
-        classes = predicted_classes(performer, store)
-        names = read_class_names(job.performer) or list(performer.class_names) or None
-        labels, kept = predicted_labels(classes, names, job.fit.min_category_images)
-        found: dict[str, Any] = {"classes": kept.tolist()}
-    else:
-        category = [train.category_of(i) for i in range(len(train))]
-        if job.fit.labels == "single" and len(train.categories) != 1:
-            raise SettingsError(
-                "taking the images as one category against negatives",
-                f"{len(train.categories)} categories: {', '.join(train.categories[:5])}",
-                "set --data.single_category NAME, or --fit.labels multi",
-            )
-        labels, found = given_labels(train.categories, category), {"classes": None}
-    counts = [int((labels.category == c).sum()) for c in range(len(labels.names))]
-    return labels, {
-        **found,
-        "categories": list(labels.names),
-        "category_images": counts,
-        "train_images": len(store),
-    }
 
 
 def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, labels: Labels) -> Iterator[Event]:
@@ -373,6 +359,7 @@ def _diagnose(
     clock.lap("diagnose")
     content = {
         **found.content,
+        **kept_frontier(folder),
         "settings": json.loads(json.dumps(asdict(job))),
         "provenance": {
             "partscope": __version__,

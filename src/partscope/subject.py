@@ -1,4 +1,4 @@
-"""What a run is measured on: its test images' labels and landmarks."""
+"""What a run learns from and is measured on: its images' labels and landmarks."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,19 @@ from torch import Tensor
 
 from partscope.data import PhotoSet
 from partscope.diagnosis import Subject, Truth
-from partscope.errors import RunError
+from partscope.errors import RunError, SettingsError
 from partscope.performers import Performer
 from partscope.settings import Job
-from partscope.training import FeatureStore, Labels, given_labels, match_classes, predicted_classes, score_index
+from partscope.training import (
+    FeatureStore,
+    Labels,
+    given_labels,
+    match_classes,
+    predicted_classes,
+    predicted_labels,
+    read_class_names,
+    score_index,
+)
 
 _EVERY = 64
 
@@ -23,6 +32,43 @@ class OpenedRun(NamedTuple):
     job: Job
     subject: Subject
     photos: PhotoSet
+
+
+def labels_of_training(
+    job: Job, performer: Performer, train: PhotoSet, store: FeatureStore
+) -> tuple[Labels, dict[str, Any]]:
+    """Categories of the training images, and what ``run.json`` says of them.
+
+    Args:
+        job: every setting.
+        performer: the network.
+        train: the training images.
+        store: their features.
+
+    Raises:
+        SettingsError: there are several categories where the settings say one.
+    """
+    if job.fit.labels == "none":
+        classes = predicted_classes(performer, store)
+        names = read_class_names(job.performer) or list(performer.class_names) or None
+        labels, kept = predicted_labels(classes, names, job.fit.min_category_images)
+        found: dict[str, Any] = {"classes": kept.tolist()}
+    else:
+        category = [train.category_of(i) for i in range(len(train))]
+        if job.fit.labels == "single" and len(train.categories) != 1:
+            raise SettingsError(
+                "taking the images as one category against negatives",
+                f"{len(train.categories)} categories: {', '.join(train.categories[:5])}",
+                "set --data.single_category NAME, or --fit.labels multi",
+            )
+        labels, found = given_labels(train.categories, category), {"classes": None}
+    counts = [int((labels.category == c).sum()) for c in range(len(labels.names))]
+    return labels, {
+        **found,
+        "categories": list(labels.names),
+        "category_images": counts,
+        "train_images": len(store),
+    }
 
 
 def labels_of_test(

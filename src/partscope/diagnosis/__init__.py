@@ -1,6 +1,7 @@
 """Everything measured about a fitted explainer, each number with its count, interval and null."""
 
 from partscope.diagnosis.diagnose import Diagnosed, Subject, diagnose_subject
+from partscope.diagnosis.frontier import measure_point
 from partscope.diagnosis.gallery import make_gallery
 from partscope.diagnosis.layers import Layer, Seen, exciting_images, explainer_layer, look, performer_layer, threshold
 from partscope.diagnosis.number import Number
@@ -28,6 +29,7 @@ __all__ = [
     "look",
     "make_gallery",
     "measure_fields",
+    "measure_point",
     "name_parts",
     "performer_layer",
     "scaled",

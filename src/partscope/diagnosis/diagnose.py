@@ -98,7 +98,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     truth = shown_truth(subject)
     content: dict[str, Any] = {
         "format": FORMAT,
-        "p": _p(subject, seen, counts).as_json(),
+        "p": p_number(subject, seen, counts).as_json(),
         "part_share": part_share_number(contrast(performer, subject.store), counts).as_json(),
         "fidelity": fidelity(seen, subject.right, performer.target_names, counts),
     }
@@ -179,7 +179,7 @@ def measure_parts(subject: Subject, found: Diagnosed, settings: DiagnoseSettings
     return content
 
 
-def _p(subject: Subject, seen: Observation, counts: Tensor) -> Number:
+def p_number(subject: Subject, seen: Observation, counts: Tensor) -> Number:
     """P with the interval of the magnitude share realised on the test images' objects."""
     objects = subject.labels.category >= 0
     objects = objects if bool(objects.any()) else torch.ones_like(objects)

@@ -86,6 +86,27 @@ def proportion(hits: int | float, n: int) -> Number:
     return Number(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), n)
 
 
+def paired_difference(worse: int, better: int, n: int) -> Number:
+    """The difference of two proportions on the same cases, with Agresti and Min's 95 % interval.
+
+    The interval (Statistics in Medicine 24, 2005) is Wald's with half a case more in each cell of the two-by-two table,
+    so that it does not shrink to nothing where no case changed.
+
+    Args:
+        worse: cases that only the first proportion counts.
+        better: cases that only the second counts.
+        n: all cases.
+
+    >>> [round(v, 4) for v in paired_difference(3, 1, 100)[:3]]
+    [0.02, -0.0232, 0.0624]
+    """
+    if n == 0:
+        return Number(math.nan, math.nan, math.nan, 0)
+    difference, centre = (worse - better) / n, (worse - better) / (n + 2)
+    half = Z95 * math.sqrt(worse + better + 1 - (worse - better) ** 2 / (n + 2)) / (n + 2)
+    return Number(difference, max(-1.0, min(difference, centre - half)), min(1.0, max(difference, centre + half)), n)
+
+
 def ratio_number(above: Float[Tensor, " n"], below: Float[Tensor, " n"], counts: Int[Tensor, "b n"]) -> Number:
     """A ratio of two sums over images (such as the FVU) with its bootstrap interval."""
     above, below, weights = above.double(), below.double(), counts.double()

@@ -1,11 +1,17 @@
 """What a larger share of the part track costs: fits with other settings of eta, beside each other."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from partscope.report.estimate import Diagnosis, Estimate, plain
 
 FIRST = ("eta", "p", "fvu", "error", "part_share")
+ALLOWED = 0.01
+COSTS = {
+    "added_error": ("point of error more than the performer's own", "adds", "points of error"),
+    "disagreement": ("% of answers other than the performer's", "changes", "% of answers"),
+}
 
 
 class Point(NamedTuple):
@@ -38,6 +44,8 @@ class Frontier(NamedTuple):
     bottom: str
     columns: list[str]
     rows: list[Row]
+    said: str | None
+    """How much passes through parts at what cost."""
 
     @property
     def in_words(self) -> str:
@@ -66,7 +74,7 @@ def frontier(diagnosis: Diagnosis) -> Frontier | None:
     if len(known) < 2:
         return None
     known.sort(key=lambda fit: _value(fit, "eta"))
-    names = {key for fit in known for key in fit}
+    names = {key for fit in known for key in fit} - {"epochs"}
     columns = [key for key in FIRST if key in names] + sorted(names - set(FIRST))
     mine = [_value(fit, "eta") == diagnosis.get("settings.fit.eta") for fit in known]
     across, up = [_value(fit, "p") for fit in known], [_value(fit, "fvu") for fit in known]
@@ -85,7 +93,48 @@ def frontier(diagnosis: Diagnosis) -> Frontier | None:
         plain(high[0]),
         columns,
         [Row([fit.get(key) for key in columns], own) for fit, own in zip(known, mine, strict=True)],
+        sentence([fit for _, fit in fits]),
     )
+
+
+def sentence(fits: Sequence[dict[str, Any]]) -> str | None:
+    """Says how much passes through parts at no more than one point of error, or how far the fits are from it.
+
+    Args:
+        fits: the field ``frontier`` of a diagnosis.
+
+    Returns:
+        The sentence; none where no fit has a cost.
+
+    >>> def number(value, low, high):
+    ...     return {"value": value, "low": low, "high": high, "n": 400}
+    >>> fit = {"eta": 0.5, "p": number(0.62, 0.6, 0.64), "added_error": number(0.005, -0.004, 0.014)}
+    >>> bound, found = sentence([fit]).split(", ", 1)
+    >>> print(bound, found.split(": ")[0], sep="\\n")
+    At no more than 1 point of error more than the performer's own
+    62.0 % of the magnitude passes through parts (eta 0.5)
+    """
+    for cost, (bound, does, unit) in COSTS.items():
+        known = [fit for fit in fits if cost in fit and None not in (fit[cost]["value"], fit["p"]["value"])]
+        if not known:
+            continue
+        within = [fit for fit in known if fit[cost]["value"] <= ALLOWED]
+        if not within:
+            least = min(known, key=lambda fit: float(fit[cost]["value"]))
+            share, paid = 100 * least["p"]["value"], 100 * least[cost]["value"]
+            return (
+                f"No fit keeps to 1 {bound}: the least {does} {paid:.1f} {unit} (eta {least['eta']:g}), with "
+                f"{share:.1f} % of the magnitude through parts."
+            )
+        best = max(within, key=lambda fit: float(fit["p"]["value"]))
+        low, value, high = (100 * best[cost][key] for key in ("low", "value", "high"))
+        beyond = "; the interval goes beyond 1" if high > 100 * ALLOWED else ""
+        return (
+            f"At no more than 1 {bound}, {100 * best['p']['value']:.1f} % of the magnitude passes through parts "
+            f"(eta {best['eta']:g}): {value:.1f} {unit}, 95 % interval {low:.1f} to {high:.1f}, n "
+            f"{best[cost]['n']}{beyond}."
+        )
+    return None
 
 
 def _number(field: str, value: Any) -> Estimate | None:

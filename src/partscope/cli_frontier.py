@@ -1,0 +1,94 @@
+"""`partscope frontier`: what more weight on the parts costs, one fit an eta."""
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from partscope.errors import SettingsError
+
+if TYPE_CHECKING:
+    from partscope.run import Event
+
+Parse = Callable[[ArgumentParser, list[str]], Namespace]
+Follow = Callable[["Generator[Event, None, Path]"], Path]
+NUMBERS = ("p", "fvu", "parts_only_fvu", "error", "added_error", "disagreement")
+
+
+def frontier_command(parser: ArgumentParser, arguments: list[str], parse: Parse, follow: Follow) -> None:
+    """Sweeps eta and prints the table, the sentence and where the report is.
+
+    Args:
+        parser: empty, with the command's name.
+        arguments: of the command.
+        parse: reads arguments, with our errors.
+        follow: shows progress to the end and returns the result.
+
+    Raises:
+        PartscopeError: any of its children, see their texts.
+    """
+    parser.add_argument("folder", type=str, help="folder of a finished run")
+    parser.add_argument(
+        "--etas",
+        type=str,
+        default=None,
+        help="weights of -log p, as 0.02,0.1,0.5,2; the run's own x .1, .4, 2, 8 if left out",
+    )
+    parser.add_argument("--epochs", type=int, default=2, help="passes over the training images of each fit")
+    parser.add_argument("--data.root", type=str, default=None, help="folder of the data sets, if moved")
+    parser.add_argument("--performer.weights", type=str, default=None, help="weights, if moved")
+    parser.add_argument("--fit.device", type=str, default=None, help="device, if another")
+    parsed = parse(parser, arguments)
+    etas = None if parsed.etas is None else _numbers(parsed.etas)
+    from partscope.folder import read_job
+    from partscope.frontier import sweep_eta
+    from partscope.report.frontier import sentence
+
+    folder = Path(parsed.folder)
+    job = read_job(folder)
+    if parsed.data.root is not None:
+        job = replace(job, data=replace(job.data, root=parsed.data.root))
+    if parsed.performer.weights is not None:
+        job = replace(job, performer=replace(job.performer, weights=parsed.performer.weights))
+    if parsed.fit.device is not None:
+        job = replace(job, fit=replace(job.fit, device=parsed.fit.device))
+    report = follow(sweep_eta(folder, etas=etas, epochs=parsed.epochs, job=job))
+    rows = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))["frontier"]
+    _print_table(rows)
+    said = sentence(rows)
+    if said:
+        print(textwrap.fill(said, 120))
+    print(f"report: {report}")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise SettingsError(
+            "choosing the fits of the frontier", str(error), "give numbers with commas, as in --etas 0.02,0.1,0.5,2"
+        ) from error
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    names = [name for name in NUMBERS if any(name in row for row in rows)]
+    table = Table("eta", "epochs", *(name.replace("_", " ") for name in names), title="frontier, with 95 % intervals")
+    for row in rows:
+        cells = [_shown(row.get(name)) for name in names]
+        table.add_row(f"{row['eta']:g}", str(row["epochs"]) if row["epochs"] else "0 (the run)", *cells)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _shown(number: dict[str, Any] | None) -> str:
+    if number is None or number["value"] is None:
+        return "-"
+    ends = "" if number["low"] is None else f" ({number['low']:.3f} to {number['high']:.3f})"
+    return f"{number['value']:.3f}{ends}"
