@@ -9,9 +9,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "partscope"
 LAYERS = {
     "errors": 0, "version": 0, "files": 1, "matlab5": 1, "settings": 1, "train_settings": 1.5, "figure_settings": 1.5,
     "maths": 1, "performers": 2, "data": 2, "nets": 3, "training": 4, "diagnosis": 5, "report": 5, "folder": 5,
-    "subject": 5.5, "run": 6, "train_run": 6, "cli_data": 6, "figures": 6.5, "cli_figure": 6.8, "cli_tables": 6.8,
-    "frontier": 6.2, "cli_frontier": 6.8,
-    "cli": 7, "__main__": 8, "__init__": 9,
+    "subject": 5.5, "live": 5.5, "run": 6, "train_run": 6, "cli_data": 6, "figures": 6.5, "cli_figure": 6.8,
+    "cli_tables": 6.8, "frontier": 6.2, "cli_frontier": 6.8, "cli": 7, "__main__": 8, "__init__": 9,
 }  # fmt: skip
 LIBRARIES = {
     "errors": set(),
@@ -27,6 +26,7 @@ LIBRARIES = {
     "training": {"torch", "safetensors", "jaxtyping"},
     "diagnosis": {"torch", "jaxtyping", "numpy", "sklearn", "captum"},
     "subject": {"torch"},
+    "live": {"torch", "numpy", "PIL"},
     "figures": {"torch", "jaxtyping", "numpy", "matplotlib"},
     "figure_settings": set(),
     "cli_figure": {"jsonargparse"},

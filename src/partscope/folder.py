@@ -152,7 +152,7 @@ def keep_settings(job: T, folder: Path, read: Callable[[Path], T]) -> None:
         for key in here[group]
         if there[group][key] != here[group][key]
         and group != "cache"
-        and (group, key) not in (("data", "root"), ("performer", "weights"))
+        and (group, key) not in (("data", "root"), ("performer", "weights"), ("fit", "tensorboard"))
     ]
     if other:
         raise RunError(

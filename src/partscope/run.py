@@ -30,6 +30,7 @@ from partscope.folder import (
     read_job,
     read_run,
 )
+from partscope.live import check_live_view, live_records
 from partscope.performers import Performer
 from partscope.report import write_report
 from partscope.settings import Job, resolve
@@ -92,6 +93,7 @@ def fit(
     """
     folder, job = Path(out), resolve(job)
     device, clock = _device(job), Clock()
+    check_live_view(job.fit)
     keep_settings(job, folder, read_job)
     yield Event("loading", 0, 1)
     performer, train, test = yield from _open(job, folder, performer, photos)
@@ -130,7 +132,7 @@ def fit(
         **record,
     }
     check_run(folder, run)
-    yield from _learn(job, folder, performer, store, labels)
+    yield from _learn(job, folder, performer, store, labels, train)
     clock.lap("fit")
     write_json(folder / "run.json", {**run, "seconds": clock.laps})
     yield from _diagnose(job, folder, performer, test, clock)
@@ -286,7 +288,9 @@ def _features(
     raise AssertionError("compute_features ends with a store")
 
 
-def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, labels: Labels) -> Iterator[Event]:
+def _learn(
+    job: Job, folder: Path, performer: Performer, store: FeatureStore, labels: Labels, photos: PhotoSet
+) -> Iterator[Event]:
     state_file, log_file = folder / "training.safetensors", folder / "log.jsonl"
     counted = labels.category >= 0
     constants = survey(performer, store, counted)
@@ -309,7 +313,7 @@ def _learn(job: Job, folder: Path, performer: Performer, store: FeatureStore, la
         write_whole(state_file, lambda temporary: save_file(learner.state(), temporary))
 
     try:
-        for record in learner:
+        for record in live_records(learner, folder, performer, photos, constants.gain):
             append_line(log_file, json.dumps(record._asdict()))
             if record.step % every == 0 or record.step == learner.steps:
                 save()

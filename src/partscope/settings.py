@@ -157,6 +157,8 @@ class FitSettings:
     """`auto` takes the first GPU if there is one; or any name that torch knows."""
     save_every: int = 0
     """Steps between two saved states; 0 saves at the end of each epoch."""
+    tensorboard: bool = False
+    """Also write p, losses, FVU and a montage of parts for TensorBoard, in RUN/tensorboard; changes no result."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """The page in a real browser, offline: it shows without a complaint and does what its controls say."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from synthetic_run import EVIL_CLASS, EVIL_FILE, LANDMARKS, make_diagnosis, make_gallery, write_run
 
 from partscope.report import write_comparison, write_report
@@ -141,7 +143,7 @@ def test_parts_are_filtered_as_the_choices_say(zoo: tuple[Path, dict[str, Any]],
         assert set(order_of(page)) == known and len(known) < 8
     page.evaluate("document.querySelectorAll('#parts > .part').forEach((part) => { part.dataset.contribution = '0'; })")
     gallery.locator("select[name=share]").select_option("0.01")
-    assert page.get_by_text("No part fits these choices.").is_visible()
+    expect(page.get_by_text("No part fits these choices.")).to_be_visible()
     assert count.inner_text() == "0 of 8 parts shown"
 
 
@@ -168,7 +170,7 @@ def test_a_part_opens_with_all_its_images(make_run: Make, open_page: Open) -> No
     page.locator("#parts .open").nth(1).click()
     view = page.locator("#part-view")
     assert view.locator("h2").inner_text() == f"Filter {order[1]}, {EVIL_CLASS}"
-    assert view.locator("figure").count() == 6
+    expect(view.locator("figure")).to_have_count(6)
     words = view.locator("canvas").evaluate_all("all => all.map((each) => each.getAttribute('aria-label'))")
     assert len(words) == 18
     assert all(word.startswith(f"Filter {order[1]} on ") for word in words)
@@ -184,13 +186,13 @@ def test_a_part_opens_with_all_its_images(make_run: Make, open_page: Open) -> No
     moved = view.locator(".moved").all_inner_texts()
     assert len(moved) == 6 and all(f"to the score of “{EVIL_CLASS}”" in text for text in moved)
     page.keyboard.press("ArrowRight")
-    assert view.locator("h2").inner_text().startswith(f"Filter {order[2]}")
+    expect(view.locator("h2")).to_have_text(re.compile("^" + re.escape(f"Filter {order[2]}")))
     page.keyboard.press("ArrowLeft")
     view.get_by_role("link", name="previous part").click()
-    assert view.locator("h2").inner_text().startswith(f"Filter {order[0]}")
-    assert view.get_by_role("link", name="previous part").count() == 0
+    expect(view.locator("h2")).to_have_text(re.compile("^" + re.escape(f"Filter {order[0]}")))
+    expect(view.get_by_role("link", name="previous part")).to_have_count(0)
     page.keyboard.press("Escape")
-    assert not view.is_visible()
+    expect(view).to_be_hidden()
     page.wait_for_url("**/report.html#")  # the address follows the view a moment later
 
 
@@ -200,7 +202,7 @@ def test_everything_works_by_keyboard(make_run: Make, open_page: Open) -> None:
     opener = page.locator("#parts .open").nth(2)
     opener.focus()
     page.keyboard.press("Enter")
-    assert page.locator("#part-view").is_visible()
+    expect(page.locator("#part-view")).to_be_visible()
     inside = "document.activeElement.closest('dialog') !== null"
     for _ in range(12):
         page.keyboard.press("Tab")
@@ -210,11 +212,11 @@ def test_everything_works_by_keyboard(make_run: Make, open_page: Open) -> None:
     thumb = page.locator("#thumbs a").nth(1)
     thumb.focus()
     page.keyboard.press("Enter")
-    assert page.locator("#image-view").is_visible()
+    expect(page.locator("#image-view")).to_be_visible()
     page.keyboard.press("Shift+Tab")
     page.locator("#image-view button.close").focus()
     page.keyboard.press("Enter")
-    assert not page.locator("#image-view").is_visible()
+    expect(page.locator("#image-view")).to_be_hidden()
     assert page.evaluate("document.activeElement.getAttribute('href')") == thumb.get_attribute("href")
 
 
@@ -253,10 +255,11 @@ def test_an_image_opens_with_its_parts(make_run: Make, open_page: Open) -> None:
     page.wait_for_function("old => document.querySelector('#image-view canvas').toDataURL() !== old", arg=plain)
     known = view.locator("tbody a").first
     known.click()
-    assert page.locator("#part-view").is_visible() and not view.is_visible()
+    expect(page.locator("#part-view")).to_be_visible()
+    expect(view).to_be_hidden()
     page.go_back()
     page.wait_for_selector("#image-view[open]")
-    assert not page.locator("#part-view").is_visible()
+    expect(page.locator("#part-view")).to_be_hidden()
 
 
 def test_more_images_are_shown_on_demand(tmp_path: Path, open_page: Open) -> None:
@@ -277,12 +280,12 @@ def test_names_with_tags_stay_text_in_every_view(make_run: Make, open_page: Open
     page.evaluate(f"location.hash = '#image-{names.index(EVIL_FILE)}'")
     page.wait_for_selector("#image-view[open]")
     assert page.locator("#image-view h2").inner_text() == EVIL_FILE
-    assert page.locator("#image-view script, #image-view b, #part-view script, #part-view b").count() == 0
+    expect(page.locator("#image-view script, #image-view b, #part-view script, #part-view b")).to_have_count(0)
     page.keyboard.press("Escape")
     page.locator("#parts .open").nth(1).click()
-    assert EVIL_CLASS in page.locator("#part-view h2").inner_text()
-    assert page.locator("#part-view script, #part-view b").count() == 0
-    assert EVIL_CLASS in page.locator("#parts").inner_text()
+    expect(page.locator("#part-view h2")).to_contain_text(EVIL_CLASS)
+    expect(page.locator("#part-view script, #part-view b")).to_have_count(0)
+    expect(page.locator("#parts")).to_contain_text(EVIL_CLASS)
 
 
 def test_a_link_to_a_part_opens_it_and_to_nothing_does_not(make_run: Make, open_page: Open) -> None:
@@ -294,7 +297,7 @@ def test_a_link_to_a_part_opens_it_and_to_nothing_does_not(make_run: Make, open_
         page.goto("about:blank")
         page.goto(path.as_uri() + end)
         page.wait_for_selector("html[data-drawn=all]")
-        assert page.locator("dialog[open]").count() == int(shown), end
+        expect(page.locator("dialog[open]")).to_have_count(int(shown))
 
 
 def test_every_number_on_the_page_is_the_diagnosis_after_all_scripts_ran(make_run: Make, open_page: Open) -> None:
@@ -318,8 +321,8 @@ def test_an_old_gallery_shows_its_parts(make_run: Make, open_page: Open) -> None
     folder, _ = make_run(whole=False)
     page = open_page(write_report(folder), 1200)
     page.locator("#parts .open").first.click()
-    assert page.locator("#part-view figure").count() == 3
-    assert page.locator("#part-view .moved").count() == 0
+    expect(page.locator("#part-view figure")).to_have_count(3)
+    expect(page.locator("#part-view .moved")).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [1200, 360])
@@ -329,7 +332,7 @@ def test_comparison_shows_without_a_complaint(make_run: Make, open_page: Open, w
     page = open_page(write_comparison(one, other), width)
     page.wait_for_selector("html[data-drawn=all]")
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.locator("canvas").count() == 2 * 3 * 3
+    expect(page.locator("canvas")).to_have_count(2 * 3 * 3)
     assert page.evaluate("[...document.querySelectorAll('canvas')].every((each) => each.width === 240)")
 
 
@@ -337,6 +340,6 @@ def test_printed_page_shows_numbers_that_are_folded_on_screen(make_run: Make, op
     folder, _ = make_run()
     page = open_page(write_report(folder), 1200)
     page.emulate_media(media="print")
-    assert not page.locator("#gallery form").is_visible()
-    assert page.locator("#gallery canvas").first.is_visible()
+    expect(page.locator("#gallery form")).to_be_hidden()
+    expect(page.locator("#gallery canvas").first).to_be_visible()
     assert page.locator("#location details table").evaluate("table => table.getBoundingClientRect().height") > 50

@@ -47,6 +47,8 @@ class StepRecord(NamedTuple):
     steps: int
     epoch: int
     loss: float
+    reconstruction: float
+    """The loss without its -log p term: the sum over targets of lambda |u - v|^2."""
     p: float
     fvu: tuple[float, ...]
     """Share of each target's variance in the batch that is not reconstructed (before its activation)."""
@@ -179,7 +181,8 @@ class Learner:
                 for u, v in zip(explained.outputs, features.targets, strict=True)
             )
         speed = len(rows) / (time.perf_counter() - started)
-        return StepRecord(self.step, self.steps, epoch, value, float(explainer.p.detach()), fvu, share, speed)
+        rebuilt, p = float(reconstruction.detach()), float(explainer.p.detach())
+        return StepRecord(self.step, self.steps, epoch, value, rebuilt, p, fvu, share, speed)
 
     def _dropped(self, images: int) -> Tensor | None:
         """Images of this step that do without their ordinary features; a function of seed and step alone."""
