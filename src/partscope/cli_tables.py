@@ -45,6 +45,8 @@ def print_summary(folder: Path) -> None:
         table.add_row(name, shown[0], f"{shown[1]} to {shown[2]}", str(number["n"]))
 
     row("p (a gate, not a share of information)", found["p"])
+    if "part_share" in found:  # files of version 0.1 have none
+        row("part share of the performer's evidence", found["part_share"])
     fidelity = found["fidelity"]
     if "performer" in fidelity:
         row("error of the performer", fidelity["performer"]["error"])

@@ -217,6 +217,6 @@ def test_the_summary_says_where_the_evidence_lies() -> None:
     assert "evidence" not in wording.summary(reading)  # older files have no part share
     document["part_share"] = number(0.416, 0.02)
     assert (
-        "Of the performer’s own evidence 41.6% stands out in few places of the image, as parts do; the rest lies "
-        "everywhere, as texture, colour and light do."
+        "Of the performer’s own evidence 41.6% stands out in few places of the image: parts do that, and so do a lone "
+        "blob, a mark at a fixed place and some backgrounds. The rest lies everywhere."
     ) in wording.summary(reading)

@@ -148,7 +148,7 @@ def test_the_rules_differ_from_each_other_and_from_none() -> None:
 
 def test_the_papers_preset_is_the_papers() -> None:
     resolved = asdict(resolve(Job(fit=FitSettings(preset="paper"))).fit)
-    ours = ("preset", "filter_loss", "labels", "min_category_images", "seed", "device", "save_every")
+    ours = ("preset", "filter_loss", "labels", "min_category_images", "seed", "device", "save_every", "tensorboard")
     assert {k: v for k, v in resolved.items() if k not in ours} == {
         "epochs": 50,
         "batch_size": 64,

@@ -17,7 +17,7 @@ from partscope.diagnosis.following import halves, keypoint_regression, landmark_
 from partscope.diagnosis.grouping import cluster, vote
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
-from partscope.diagnosis.part_share import LEAST, contrast, part_share_number
+from partscope.diagnosis.part_share import LEAST, LEAST_UNITS, contrast, part_share_number
 from partscope.diagnosis.parts import (
     Assignment,
     assign,
@@ -117,7 +117,12 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content["counts"] = _counts(subject, mine, owned, deviation)
     content["categories"] = _categories(subject, mine)
     if content["part_share"]["value"] is None:
-        absent["part_share"] = f"fewer than {LEAST} pairs of test images get different answers of the performer"
+        rows, columns = performer.tap_shape[1:]
+        absent["part_share"] = (
+            f"the tap has only {rows} x {columns} units: too few to tell few places from everywhere"
+            if rows * columns < LEAST_UNITS
+            else f"fewer than {LEAST} pairs of test images get different answers of the performer"
+        )
     if subject.right is None:
         absent["fidelity.performer"] = "no labels match the performer's scores: disagreement stands for error"
     if not bool(torch.isfinite(shares).all()):

@@ -13,6 +13,8 @@ from partscope.training import FeatureStore, winner
 
 PAIRS, STEPS = 300, 6
 LEAST = 30
+LEAST_UNITS = 36
+"""Units of the tap below which few places cannot be told from everywhere."""
 
 
 class Contrast(NamedTuple):
@@ -59,8 +61,11 @@ def contrast(
         batch_size: pairs at a time.
 
     Returns:
-        What was found; None where fewer than `LEAST` pairs have different answers.
+        What was found; None where fewer than `LEAST` pairs have different answers, or the tap has
+        fewer than `LEAST_UNITS` units.
     """
+    if store.rows([0]).tap[0, 0].numel() < LEAST_UNITS:
+        return None
     with torch.no_grad():
         scores = torch.cat([_scores(performer, f.tap).cpu() for _, f in store.batches(batch_size)])
     answer = winner(scores)

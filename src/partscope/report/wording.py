@@ -46,8 +46,8 @@ def summary(diagnosis: Diagnosis) -> str:
     share = diagnosis.estimate("part_share")
     if share.value is not None:
         sentences.append(
-            f"Of the performer’s own evidence {percent(share.value)} stands out in few places of the image, as parts "
-            "do; the rest lies everywhere, as texture, colour and light do."
+            f"Of the performer’s own evidence {percent(share.value)} stands out in few places of the image: parts do "
+            "that, and so do a lone blob, a mark at a fixed place and some backgrounds. The rest lies everywhere."
         )
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is not None and top.value is not None:
