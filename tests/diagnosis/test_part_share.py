@@ -105,15 +105,18 @@ def test_fewer_pairs_than_needed_have_no_share() -> None:
 
 
 def test_the_interval_draws_images_and_weighs_pairs_by_both() -> None:
-    """Pair (0, 2) is flat, share 0; pair (1, 2) is one place, share 1. Alone each, then together in two resamples."""
+    """Pair (0, 2) is flat, share 0; pair (1, 3) is one place, share 1. In two resamples one of the pairs lacks its second
+    image, in two its first, in two both are there."""
     flat, place = torch.full((8,), 1.0), torch.tensor([8.0, 0, 0, 0, 0, 0, 0, 0])
     ones = torch.ones(2)
-    found = Contrast(torch.tensor([0, 1]), torch.tensor([2, 2]), ones, ones, torch.stack([flat, place]))
+    found = Contrast(torch.tensor([0, 1]), torch.tensor([2, 3]), ones, ones, torch.stack([flat, place]))
     both = (9 - 1 / 9) / 16
-    number = part_share_number(found, torch.tensor([[1, 0, 2], [0, 1, 2], [1, 1, 1], [1, 1, 1]]))
+    number = part_share_number(
+        found, torch.tensor([[1, 1, 2, 0], [1, 1, 0, 2], [2, 0, 1, 1], [0, 2, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]])
+    )
     assert number.value == pytest.approx(both)
-    assert number.n == 3
-    replicates = torch.tensor([0.0, 1.0, both, both], dtype=torch.float64)
+    assert number.n == 4
+    replicates = torch.tensor([0.0, 1.0, 0.0, 1.0, both, both], dtype=torch.float64)
     low, high = torch.quantile(
         replicates - replicates.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)
     ).tolist()
