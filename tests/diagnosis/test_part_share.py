@@ -105,8 +105,10 @@ def test_fewer_pairs_than_needed_have_no_share() -> None:
 
 
 def test_the_interval_draws_images_and_weighs_pairs_by_both() -> None:
-    """Pair (0, 2) is flat, share 0; pair (1, 3) is one place, share 1. In two resamples one of the pairs lacks its second
-    image, in two its first, in two both are there."""
+    """Pair (0, 2) is flat, share 0; pair (1, 3) is one place, share 1.
+
+    In two resamples one of the pairs lacks its second image, in two its first, in two both are there.
+    """
     flat, place = torch.full((8,), 1.0), torch.tensor([8.0, 0, 0, 0, 0, 0, 0, 0])
     ones = torch.ones(2)
     found = Contrast(torch.tensor([0, 1]), torch.tensor([2, 3]), ones, ones, torch.stack([flat, place]))
