@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +19,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
     set_parsing_settings,
 )
 
+from partscope.cli_moved import add_moved, moved_job
 from partscope.cli_tables import print_errors, print_summary
 from partscope.errors import PartscopeError, SettingsError
 from partscope.settings import Job, demo_job, resolve
@@ -219,22 +219,13 @@ def _carry_out(job: Job, out: Path) -> None:
 def _diagnose(arguments: list[str]) -> None:
     parser = _parser("diagnose", "Measures a fitted run again; weights and images must be those of the fit.")
     parser.add_argument("folder", type=str, help="run folder")
-    parser.add_argument("--data.root", type=str, default=None, help="folder of the data sets, if moved")
-    parser.add_argument("--performer.weights", type=str, default=None, help="weights, if moved")
-    parser.add_argument("--fit.device", type=str, default=None, help="device, if another")
+    add_moved(parser)
     parsed = _parse(parser, arguments)
-    from partscope.folder import read_job
     from partscope.report import write_report
     from partscope.run import diagnose
 
     folder = Path(parsed.folder)
-    job = read_job(folder)
-    if parsed.data.root is not None:
-        job = replace(job, data=replace(job.data, root=parsed.data.root))
-    if parsed.performer.weights is not None:
-        job = replace(job, performer=replace(job.performer, weights=parsed.performer.weights))
-    if parsed.fit.device is not None:
-        job = replace(job, fit=replace(job.fit, device=parsed.fit.device))
+    job = moved_job(folder, parsed)
     _follow(diagnose(folder, job=job), _facts)
     report = write_report(folder)
     print_summary(folder)

@@ -4,12 +4,12 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from partscope.cli_moved import add_moved, moved_job
 from partscope.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -40,23 +40,14 @@ def frontier_command(parser: ArgumentParser, arguments: list[str], parse: Parse,
         help="weights of -log p, as 0.02,0.1,0.5,2; the run's own x .1, .4, 2, 8 if left out",
     )
     parser.add_argument("--epochs", type=int, default=2, help="passes over the training images of each fit")
-    parser.add_argument("--data.root", type=str, default=None, help="folder of the data sets, if moved")
-    parser.add_argument("--performer.weights", type=str, default=None, help="weights, if moved")
-    parser.add_argument("--fit.device", type=str, default=None, help="device, if another")
+    add_moved(parser)
     parsed = parse(parser, arguments)
     etas = None if parsed.etas is None else _numbers(parsed.etas)
-    from partscope.folder import read_job
     from partscope.frontier import sweep_eta
     from partscope.report.frontier import sentence
 
     folder = Path(parsed.folder)
-    job = read_job(folder)
-    if parsed.data.root is not None:
-        job = replace(job, data=replace(job.data, root=parsed.data.root))
-    if parsed.performer.weights is not None:
-        job = replace(job, performer=replace(job.performer, weights=parsed.performer.weights))
-    if parsed.fit.device is not None:
-        job = replace(job, fit=replace(job.fit, device=parsed.fit.device))
+    job = moved_job(folder, parsed)
     report = follow(sweep_eta(folder, etas=etas, epochs=parsed.epochs, job=job))
     rows = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))["frontier"]
     _print_table(rows)
