@@ -52,6 +52,20 @@ def test_best_epoch_is_kept() -> None:
         assert head(features).abs().mean() < 0.5 * fitted(features).abs().mean()
 
 
+def test_twins_choose_no_epoch() -> None:
+    """Twins with labels at random: with one on each side of the split, learning by heart looks like progress."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(80, 30, generator=generator).repeat(2, 1)
+    labels, twins = torch.arange(160) % 2, [row % 80 for row in range(160)]
+    heads = [
+        train_head(features, labels, outputs=1, groups=groups, hidden=64, epochs=60, seed=0, learning_rate=5e-3)
+        for groups in (twins, None)
+    ]
+    with torch.no_grad():
+        apart, leaked = (head(features).abs().mean() for head in heads)
+    assert apart < 0.5 * leaked
+
+
 @pytest.mark.parametrize(
     ("labels", "outputs", "message"),
     [

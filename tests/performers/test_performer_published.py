@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 from scipy.io import savemat
 from torch import Tensor, nn
 
+from partscope.data import PhotoSet, Sample
+from partscope.data.photos import MirroredPhotos
 from partscope.errors import PerformerError
 from partscope.performers import VGGM, VGGS, Performer, load_performer, train_head, with_head
 from partscope.performers import catalogue as catalogue_module
@@ -21,6 +23,7 @@ from partscope.performers.row import Row
 from partscope.performers.weights import MEAN as MEAN_KEY
 from partscope.performers.weights import PIXELS, STD, fit_weights, read_weights
 from partscope.settings import PerformerSettings
+from partscope.training.prepare import prepare_performer
 
 IMAGE = whole(20, SIDE, SIDE, 3, least=0, most=9)
 MEAN = whole(21, SIDE, SIDE, 3, least=0, most=4)
@@ -116,6 +119,50 @@ def test_a_mean_image_survives_a_new_head(tmp_path: Path) -> None:
     head = train_head(top, torch.tensor([0, 1, 0, 1]), outputs=1, hidden=3, epochs=1)
     mean = with_head(performer, head).mean
     assert isinstance(mean, Tensor) and torch.equal(mean, torch_image(MEAN)[0] / 255)
+
+
+class Noise(PhotoSet):
+    """Eight images of noise, one half "a thing", the other half negatives."""
+
+    categories, landmark_names, input_size, transform_digest = ("thing",), (), SIDE, "none"
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, i: int) -> Sample:
+        image = torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(i))
+        return Sample(image, self.category_of(i), torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool), str(i))
+
+    def names(self) -> list[str]:
+        return [str(i) for i in range(8)]
+
+    def category_of(self, i: int) -> int:
+        return 0 if i in (0, 3, 4, 5) else -1
+
+    def file_digest(self, i: int) -> str:
+        return str(i)
+
+
+@pytest.mark.usefixtures("small_row")
+def test_mirror_images_stay_on_one_side_of_the_split_of_a_new_head(tmp_path: Path) -> None:
+    weights = save_mcn(tmp_path / "small.mat", mcn_layers(Small()), MEAN, ["owl", "finch"])
+    chosen = {"head": "train", "head_width": 3, "head_epochs": 3}
+    settings = PerformerSettings(name="small", weights=str(weights), **chosen)
+    photos = MirroredPhotos(Noise())
+    preparing = prepare_performer(settings, tmp_path / "kept.safetensors", lambda _: photos, seed=0)
+    while (ready := next(preparing, None)) is not None:
+        assert isinstance(ready, tuple)
+    found = load_file(tmp_path / "kept.safetensors")["fc6.weight"]
+    performer = load_performer(settings)
+    images = torch.stack([photos[i].image for i in range(16)])
+    top = performer.top_output(performer.features(images).tap)
+    labels = torch.tensor([int(photos.category_of(i) == 0) for i in range(16)])
+    heads = [
+        train_head(top, labels, outputs=1, groups=groups, hidden=3, epochs=3, seed=0, learning_rate=1e-4)
+        for groups in ([i % 8 for i in range(16)], None)
+    ]
+    apart, leaked = (with_head(performer, head).saved_state()["fc6.weight"] for head in heads)
+    assert torch.equal(found, apart) and not torch.equal(found, leaked)
 
 
 @pytest.mark.usefixtures("small_row")

@@ -117,8 +117,12 @@ def test_parts_are_sorted_as_the_choice_says(zoo: tuple[Path, dict[str, Any]], o
     sort.select_option("filter")
     assert order_of(page) == sorted(row["filter"] for row in rows)
     page.get_by_role("button", name="Start over").click()
-    page.wait_for_function("document.querySelector('select[name=sort]').value === 'contribution'")
-    assert order_of(page) == by(share)
+    page.wait_for_function(
+        "wanted => [...document.querySelectorAll('#parts > .part:not([hidden])')]"
+        ".map((card) => Number(card.dataset.filter)).join() === wanted.join()",
+        arg=by(share),
+    )
+    assert sort.input_value() == "contribution"
 
 
 def test_parts_are_filtered_as_the_choices_say(zoo: tuple[Path, dict[str, Any]], open_page: Open) -> None:

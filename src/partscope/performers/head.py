@@ -34,6 +34,7 @@ def train_head(
     labels: Tensor,
     *,
     outputs: int,
+    groups: Sequence[object] | None = None,
     hidden: int = 1024,
     epochs: int = 20,
     seed: int = 0,
@@ -53,6 +54,8 @@ def train_head(
         features: outputs of the top unit, pooled (N, D, H, W) or flat (N, F).
         labels: (N,) whole numbers; 0 or 1 for one output, else 0 to ``outputs - 1``.
         outputs: number of scores; one score is trained with the logistic loss, several with cross-entropy.
+        groups: what each image is made of, e.g. its file's digest; images of one group stay on one side of the
+            split. None: every image stands alone.
         hidden: width of fc6 and fc7.
         epochs: passes over the features.
         seed: of the start, the split, the order and dropout.
@@ -76,7 +79,7 @@ def train_head(
     kind, targets = _targets(labels, outputs)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        kept, held = validation_rows(range(len(flat)), validation_share)
+        kept, held = validation_rows(range(len(flat)) if groups is None else groups, validation_share)
         head = _fresh_head(flat.shape[1], hidden, outputs).to(device)
         learner = NetworkLearner(
             head,

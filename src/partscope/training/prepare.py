@@ -71,6 +71,7 @@ def prepare_performer(
         features,
         labels,
         outputs=1 if classes == 1 else several,
+        groups=[photos.file_digest(i) for i in range(len(photos))],
         hidden=settings.head_width,
         epochs=settings.head_epochs,
         seed=seed,
