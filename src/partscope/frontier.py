@@ -15,7 +15,7 @@ from partscope.performers.trained import file_digest
 from partscope.report import write_report
 from partscope.run import Event, open_run, open_training
 from partscope.settings import Job
-from partscope.training import FeatureStore, Labels, Learner, measure_means, survey
+from partscope.training import FeatureStore, Labels, Learner, measure_means, survey, tail_of
 
 SPREAD = (0.1, 0.4, 2.0, 8.0)
 
@@ -110,7 +110,8 @@ def _fit_on(
     performer, device = subject.performer, subject.explainer.w_p.device
     explainer = load_explainer(folder, performer, store.rows([0]).tap, job).to(device)
     if job.fit.epochs:
-        learner = Learner(explainer, store, labels, survey(performer, store, labels.category >= 0), job.fit)
+        constants, tail = survey(performer, store, labels.category >= 0), tail_of(job.fit, performer, store, labels)
+        learner = Learner(explainer, store, labels, constants, job.fit, tail)
         for record in learner:
             yield Event(f"learning with eta {job.fit.eta:g}", record.step, record.steps, record)
         measure_means(explainer, store)

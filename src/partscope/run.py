@@ -49,6 +49,7 @@ from partscope.training import (
     read_class_names,
     start_magnitudes,
     survey,
+    tail_of,
 )
 from partscope.version import __version__
 
@@ -296,7 +297,7 @@ def _learn(
     constants = survey(performer, store, counted)
     explainer = build_explainer(performer, store, constants.gain, job.explainer, job.fit.seed).to(_device(job))
     start_magnitudes(explainer, store, counted)
-    learner = Learner(explainer, store, labels, constants, job.fit)
+    learner = Learner(explainer, store, labels, constants, job.fit, tail_of(job.fit, performer, store, labels))
     if state_file.exists():
         try:
             learner.restore(load_file(state_file))

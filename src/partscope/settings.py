@@ -151,6 +151,8 @@ class FitSettings:
     """Categories of the training images: one against negatives, several, or the performer's own predictions."""
     min_category_images: int = 30
     """Without labels: classes predicted for fewer training images become `other`, which owns no filter."""
+    objective: Literal["reconstruction", "classification"] = "reconstruction"
+    """Learn to rebuild the targets, or (the paper's Explainer+cls) to give the right scores, whatever the features."""
     seed: int = 0
     """Seed of the explainer's start and of the order of images."""
     device: str = "auto"

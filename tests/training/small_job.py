@@ -28,6 +28,7 @@ from partscope.training import (
     compute_features,
     start_magnitudes,
     survey,
+    tail_of,
 )
 
 SIDE = 32
@@ -139,7 +140,7 @@ def toy_learner(count: int = 40, *, seed: int = 0, performer: Performer | None =
     job = small_job(seed=seed, **settings)
     explainer = build_explainer(performer, store, constants.gain, job.explainer, seed)
     start_magnitudes(explainer, store, labels.category >= 0)
-    return Learner(explainer, store, labels, constants, job.fit)
+    return Learner(explainer, store, labels, constants, job.fit, tail_of(job.fit, performer, store, labels))
 
 
 PHOTOS = Squares(70), Squares(30, seed=1)

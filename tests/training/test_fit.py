@@ -150,6 +150,7 @@ def test_the_papers_preset_is_the_papers() -> None:
     resolved = asdict(resolve(Job(fit=FitSettings(preset="paper"))).fit)
     ours = ("preset", "filter_loss", "labels", "min_category_images", "seed", "device", "save_every", "tensorboard")
     assert {k: v for k, v in resolved.items() if k not in ours} == {
+        "objective": "reconstruction",
         "epochs": 50,
         "batch_size": 64,
         "learning_rate": 1e-4,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from partscope.diagnosis.observe import Observation, Peaks, field_of, judged_score
 from partscope.diagnosis.stability import Truth
+from partscope.maths import ReceptiveField
 from partscope.nets import Explainer
 from partscope.performers import Performer
 from partscope.training import FeatureStore
@@ -118,13 +119,37 @@ def strongest_at(
     for index, features in store.batches(batch_size):
         maps = {"explainer": explainer.encode(features.tap)[0].raw, "top_conv": performer.top_map(features)}
         for name, map_ in maps.items():
-            field = field_of(performer, map_, features.tap)
-            place = ((truth.landmarks[index] - field.start) / field.stride).round().long()
-            row, column = (place[..., a].clamp(0, map_.shape[2 + a] - 1) for a in (0, 1))
-            unit = (row * map_.shape[3] + column).to(map_.device)
-            value = map_.flatten(2).gather(2, unit[:, None].expand(-1, map_.shape[1], -1)).cpu()
-            scale = usual[name][:, None]
-            relative = torch.where(scale > 0, value / scale.clamp(min=1e-30), 0.0)
-            most, filter_ = relative.max(1)
-            found[name].append(torch.where(most > 0, filter_, NOBODY))
+            value = values_at(map_, truth.landmarks[index], field_of(performer, map_, features.tap))
+            found[name].append(most_active(value, usual[name]))
     return {name: torch.cat(rows) for name, rows in found.items()}
+
+
+def values_at(
+    maps: Float[Tensor, "n f h w"], points: Float[Tensor, "n k 2"], field: ReceptiveField
+) -> Float[Tensor, "n f k"]:
+    """Every filter's value at the unit nearest to each image point.
+
+    Args:
+        maps: of a layer.
+        points: on the images, pixels.
+        field: where the layer's units lie.
+    """
+    place = ((points - field.start) / field.stride).round().long()
+    row, column = (place[..., a].clamp(0, maps.shape[2 + a] - 1) for a in (0, 1))
+    unit = (row * maps.shape[3] + column).to(maps.device)
+    return maps.flatten(2).gather(2, unit[:, None].expand(-1, maps.shape[1], -1)).cpu()
+
+
+def most_active(value: Float[Tensor, "n f k"], usual: Float[Tensor, " f"]) -> Int[Tensor, "n k"]:
+    """The filter that is most active at each landmark, relative to its usual peak; -1 where none is active.
+
+    Args:
+        value: see :func:`values_at`.
+        usual: see :func:`usual_peak`; a filter of 0 takes no part.
+
+    >>> most_active(torch.tensor([[[1.0, -1.0], [3.0, -2.0]]]), torch.tensor([1.0, 6.0])).tolist()
+    [[0, -1]]
+    """
+    scale = usual[:, None]
+    most, filter_ = torch.where(scale > 0, value / scale.clamp(min=1e-30), 0.0).max(1)
+    return torch.where(most > 0, filter_, NOBODY)

@@ -11,11 +11,13 @@ from partscope.training.labels import (
     predicted_classes,
     predicted_labels,
     score_index,
+    tail_of,
     winner,
 )
 from partscope.training.online import OnlineState
 from partscope.training.prepare import prepare_performer, read_class_names
 from partscope.training.survey import Survey, build_explainer, empty_explainer, survey
+from partscope.training.tail import Tail
 
 __all__ = [
     "Answers",
@@ -26,6 +28,7 @@ __all__ = [
     "OnlineState",
     "StepRecord",
     "Survey",
+    "Tail",
     "answers_of",
     "beginning",
     "build_explainer",
@@ -47,6 +50,7 @@ __all__ = [
     "split_images",
     "start_magnitudes",
     "survey",
+    "tail_of",
     "training_mean",
     "winner",
 ]

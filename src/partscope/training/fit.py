@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from partscope.errors import DivergedError
+from partscope.errors import DivergedError, SettingsError
 from partscope.maths import (
     blend,
     map_gradient_norm,
@@ -25,6 +25,7 @@ from partscope.settings import FitSettings
 from partscope.training.features import FeatureStore
 from partscope.training.online import OnlineState
 from partscope.training.survey import Survey
+from partscope.training.tail import Tail
 
 REMEASURE_EVERY = 10
 WARM_UP = 0.05
@@ -48,7 +49,7 @@ class StepRecord(NamedTuple):
     epoch: int
     loss: float
     reconstruction: float
-    """The loss without its -log p term: the sum over targets of lambda |u - v|^2."""
+    """The loss without its -log p term: the sum over targets of lambda |u - v|^2, or the classification loss."""
     p: float
     fvu: tuple[float, ...]
     """Share of each target's variance in the batch that is not reconstructed (before its activation)."""
@@ -67,6 +68,10 @@ class Learner:
         labels: the images' categories.
         constants: the performer's magnitudes on these images.
         settings: how to learn.
+        tail: the judge of an explainer that learns by classification, see :func:`partscope.training.tail_of`.
+
+    Raises:
+        SettingsError: the settings ask for another objective than the one that is given.
     """
 
     def __init__(
@@ -76,7 +81,15 @@ class Learner:
         labels: Labels,
         constants: Survey,
         settings: FitSettings,
+        tail: Tail | None = None,
     ) -> None:
+        if (settings.objective == "classification") != (tail is not None):
+            raise SettingsError(
+                f"learning by {settings.objective}",
+                "no tail to judge by" if tail is None else "a tail to judge by",
+                "make the tail by tail_of(settings, performer, store, labels), or set fit.objective",
+            )
+        self.tail = tail
         self.explainer = explainer
         self.store = store
         self.labels = labels
@@ -157,7 +170,11 @@ class Learner:
         epoch = self.step // self.steps_per_epoch + 1
 
         explained = explainer(features.tap, counted, self._dropped(len(rows)))
-        reconstruction = reconstruction_loss(explained.outputs, features.targets, self.scales)
+        reconstruction = (
+            reconstruction_loss(explained.outputs, features.targets, self.scales)
+            if self.tail is None
+            else self.tail.loss(explained.outputs[-1], rows)
+        )
         loss = reconstruction + settings.eta * mixing_loss(explainer.w_p)
         push, share = self._filter_push(explained, category, reconstruction, epoch)
         self._set_rates()

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from partscope.errors import SettingsError
 from partscope.performers import Performer
+from partscope.settings import FitSettings
 from partscope.training.answers import NONE
 from partscope.training.features import FeatureStore
 from partscope.training.fit import Labels
+from partscope.training.tail import Tail
 
 OTHER = "other"
 
@@ -79,6 +81,23 @@ def score_index(labels: Labels, columns: int) -> Int[Tensor, " n"] | None:
     if columns == categories + 1:
         return torch.where(labels.category >= 0, labels.category, categories)
     return labels.category if columns == categories else None
+
+
+def tail_of(settings: FitSettings, performer: Performer, store: FeatureStore, labels: Labels) -> Tail | None:
+    """The judge of an explainer that learns by classification; None for one that learns by reconstruction.
+
+    Where no labels match the performer's scores, its own answers count as right, as they do in the diagnosis.
+
+    Args:
+        settings: how the explainer is learned.
+        performer: the network.
+        store: its features on the training images.
+        labels: the images' categories.
+    """
+    if settings.objective == "reconstruction":
+        return None
+    right = None if settings.labels == "none" else score_index(labels, performer.outputs)
+    return Tail(performer, predicted_classes(performer, store) if right is None else right)
 
 
 def check_score_names(
