@@ -1,188 +1,184 @@
 """Other ways to get part detectors from the same features, under the same metrics as the explainer's filters.
 
-Command:   python benchmarks/baselines.py RUN [--keep NAME]
-Expected:  one to five minutes a run on two cores.
+Command:   python benchmarks/baselines.py RUN [RUN ...] [--keep NAME] [--seeds 3] [--networks 1] [--only METHOD ...]
+Expected:  twenty minutes for the demo, an hour for the birds, on one core.
 Last result: docs/results.md, "Beside other part detectors".
 
-RUN is a finished run with its cached features. Each method makes maps of the tap or of the top conv layer: the channels
-themselves, random projections, and k-means and NMF (what concept methods such as CRAFT use) with as many components
-as the explainer has filters, at most 64, learned on the run's training features. Their peaks are judged as the
-explainer's: a detector belongs to the category whose images excite it most, silent maps take no part.
+RUN is a finished run with its cached features; further RUNs are other seeds of the same job, and their explainers are
+measured with the first one's. Random projections, k-means, NMF and the sparse autoencoder are learned on positions of
+the training images, from the tap and from the top conv layer: as many detectors as the explainer has filters, at most
+64 (of the autoencoder's latents the 64 that are active on the most training images). *Explainer+cls* and the
+*interpretable CNN* are trained on the training images' features with the run's own settings. Every detector belongs to
+the category whose images excite it most; silent maps take no part. Rows are kept one by one, so that `--only` adds to
+what is there.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from figures import keep
+from detectors import interpretable, sparse
+from detectors.measures import explained, from_rebuilt_tap, measured, null_rows, own_error, performer_scores, see
+from detectors.simple import MOST, SAMPLES, Detectors, channels, clusters, factors, projections, sampled
+from figures import KEPT, keep, kept
 from rich.console import Console
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.decomposition import MiniBatchNMF
-from torch import Tensor
-from torch.nn import functional
 
-from partscope.diagnosis.following import keypoint_regression, landmark_r2
-from partscope.diagnosis.number import resample
-from partscope.diagnosis.observe import Peaks, field_of
-from partscope.diagnosis.parts import assign
-from partscope.diagnosis.stability import diversity, instability
-from partscope.files import read_json
-from partscope.folder import read_job
-from partscope.maths import part_location, unit_points
-from partscope.performers import Performer
-from partscope.run import open_run
+from partscope.folder import load_explainer, read_job
+from partscope.nets import Explainer
+from partscope.run import Event, open_run, open_training
+from partscope.settings import Job
 from partscope.subject import OpenedRun
-from partscope.training import FeatureStore
+from partscope.training import (
+    FeatureStore,
+    Labels,
+    Learner,
+    build_explainer,
+    measure_means,
+    start_magnitudes,
+    survey,
+    tail_of,
+)
 
-MOST, SAMPLES = 64, 40_000
-Maps = Callable[[Tensor], Tensor]
-"""From a layer's maps (N, C, H, W) to the detectors' maps (N, F, H, W)."""
-
-
-def channels(maps: Tensor) -> Tensor:
-    """The layer's own channels."""
-    return maps
-
-
-def projections(sample: Tensor, count: int) -> Maps:
-    """Random directions of the centred features."""
-    generator = torch.Generator().manual_seed(0)
-    weight = functional.normalize(torch.randn(count, sample.shape[1], generator=generator), dim=1)
-    mean = sample.mean(0)[:, None, None]
-    return lambda maps: torch.einsum("fc,nchw->nfhw", weight, maps - mean)
-
-
-def clusters(sample: Tensor, count: int) -> Maps:
-    """Cosine with the centres of k-means on centred features, above the mean of all centres."""
-    mean = sample.mean(0)
-    unit = functional.normalize(sample - mean, dim=1)
-    found = MiniBatchKMeans(count, random_state=0, n_init=3, batch_size=4096).fit(unit.numpy())
-    centres = functional.normalize(torch.from_numpy(found.cluster_centers_).float(), dim=1)
-
-    def maps_of(maps: Tensor) -> Tensor:
-        near = torch.einsum("fc,nchw->nfhw", centres, functional.normalize(maps - mean[:, None, None], dim=1))
-        return near - near.mean(1, keepdim=True)
-
-    return maps_of
+SIMPLE = {"channels": channels, "random projections": projections, "k-means": clusters, "NMF": factors}
+METHODS = ("explainer", "Explainer+cls", "interpretable CNN", "sparse autoencoder", *SIMPLE)
+SPARSE_SAMPLES = 80_000
+T = TypeVar("T")
+Row = dict[str, Any]
+Found = Iterator[tuple[str, Row]]
 
 
-def factors(sample: Tensor, count: int) -> Maps:
-    """Coefficients of non-negative matrix factorisation."""
-    model = MiniBatchNMF(count, random_state=0, batch_size=4096, max_iter=20).fit(sample.relu().numpy())
-
-    def maps_of(maps: Tensor) -> Tensor:
-        n, _, height, width = maps.shape
-        flat = maps.relu().permute(0, 2, 3, 1).flatten(0, 2).numpy()
-        return torch.from_numpy(model.transform(flat)).float().view(n, height, width, count).permute(0, 3, 1, 2)
-
-    return maps_of
-
-
-METHODS: dict[str, Callable[[Tensor, int], Maps]] = {
-    "channels": lambda sample, count: channels,
-    "random projections": projections,
-    "k-means": clusters,
-    "NMF": factors,
-}
-
-
-def sampled(store: FeatureStore, maps_of: Callable[[Any], Tensor]) -> Tensor:
-    """Positions drawn from the training images' maps, (M, C)."""
-    generator = torch.Generator().manual_seed(0)
-    each = max(1, SAMPLES // len(store))
-    rows = []
-    for _, features in store.batches():
-        flat = maps_of(features).permute(0, 2, 3, 1).flatten(1, 2)
-        drawn = torch.rand(flat.shape[:2], generator=generator).argsort(1)[:, :each]
-        rows.append(flat.gather(1, drawn[..., None].expand(-1, -1, flat.shape[2])).flatten(0, 1))
-    return torch.cat(rows)
-
-
-def peaks_of(store: FeatureStore, performer: Performer, maps_of: Callable[[Any], Tensor]) -> Peaks:
-    """Where detectors peak on the test images."""
-    rows: list[tuple[Tensor, ...]] = []
-    units = 0
-    for _, features in store.batches():
-        maps = maps_of(features)
-        field, found = field_of(performer, maps, features.tap), part_location(maps)
-        units = maps.shape[2] * maps.shape[3]
-        points = unit_points(found.unit, maps.shape[3], field, field)
-        rows.append((found.unit, found.peak, maps.relu().sum((2, 3)), points))
-    unit, score, total, points = (torch.cat(column) for column in zip(*rows, strict=True))
-    return Peaks(unit, score, total, points, units)
-
-
-def measured(run: OpenedRun, peaks: Peaks) -> dict[str, Any]:
-    """The metrics of one set of detectors."""
-    subject, truth = run.subject, run.subject.truth
-    assert truth is not None
-    chosen = truth.only(run.job.diagnose.landmarks or truth.names)
-    side = subject.performer.input_size
-    diagonal = side * 2**0.5
-    counts = resample(len(subject.store), 200)
-    given = assign(peaks, subject.labels.category, subject.labels.owners)
-    owned = subject.labels.category >= 0
-    top = run.job.diagnose.top_images
-    errors, near = keypoint_regression({"of": (peaks, peaks.score > 0)}, truth, owned, diagonal, counts)
-    return {
-        "detectors": peaks.score.shape[1],
-        "instability": instability(peaks, given.valid, chosen, diagonal, top, counts)[0].as_json(),
-        "instability_all": instability(peaks, given.valid, chosen, diagonal, None, counts)[0].as_json(),
-        "r2": landmark_r2(peaks, given.valid, truth, top, counts).as_json(),
-        "keypoints": errors["of"].as_json(),
-        "pck": near["of"].as_json(),
-        "keypoints_null": errors["null_mean_landmark"].as_json(),
-        **{key: number.as_json() for key, number in diversity(peaks, given, diagonal, counts).items()},
-    }
-
-
-def main() -> None:
-    """Prints one row a method and layer."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--keep", type=str, help="name to keep the rows under")
-    options = parser.parse_args()
-    console = Console(stderr=True)
-    job = read_job(options.run)
-    steps = open_run(options.run, job=job)
+def ended(steps: Generator[Event, None, T], console: Console) -> T:
+    """Goes through a job to its result."""
     while True:
         try:
             event = next(steps)
-            console.print(f"{event.stage} {event.done}/{event.total}", end="\r")
+            console.print(f"{event.stage} {event.done}/{event.total}   ", end="\r")
         except StopIteration as end:
-            run: OpenedRun = end.value
-            break
-    subject = run.subject
-    folder = options.run / "features" / "train"
-    train = FeatureStore(read_json(folder / "manifest.json", "reading features"), sorted(folder.glob("*.safetensors")))
-    layers: dict[str, Callable[[Any], Tensor]] = {
-        "tap": lambda features: features.tap.relu(),
-        "top conv": lambda features: subject.performer.top_map(features),
-    }
-    explainer = subject.explainer.eval()
-    with torch.no_grad():
-        rows = {
-            "explainer": measured(
-                run, peaks_of(subject.store, subject.performer, lambda f: explainer.encode(f.tap)[0].second)
-            )
+            result: T = end.value
+            return result
+
+
+class Bench:
+    """A run, and what its explainer learned from."""
+
+    def __init__(self, folders: list[Path], console: Console) -> None:
+        self.folders, job = folders, read_job(folders[0])
+        self.run: OpenedRun = ended(open_run(folders[0], job=job), console)
+        train = open_training(job, folders[0], self.run.subject.performer)
+        self.store, self.labels = ended(train, console)
+
+    def explainers(self) -> Found:
+        """The explainers of all runs, the first run's nulls, and the performer itself."""
+        run = self.run
+        for i, folder in enumerate(self.folders):
+            tap = run.subject.store.rows([0]).tap
+            explainer = load_explainer(folder, run.subject.performer, tap, read_job(folder))
+            yield "explainer", self._filters(explainer)
+            if i == 0:
+                for name, row in null_rows(run, lambda f, e=explainer: e.encode(f.tap)[0].raw).items():
+                    yield f"null: {name}", row
+        yield "performer", own_error(run, performer_scores(run))
+
+    def by_classification(self, seeds: int) -> Found:
+        """The paper's Explainer+cls: the run's own job with the other objective."""
+        for seed in range(seeds):
+            job = replace(self.run.job, fit=replace(self.run.job.fit, objective="classification", seed=seed))
+            yield "Explainer+cls", self._filters(learned(job, self.run, self.store, self.labels))
+
+    def interpretable(self, seeds: int) -> Found:
+        """The interpretable CNN."""
+        settings = self.run.job.fit
+        jobs = {"interpretable CNN": settings, "interpretable CNN's twin": replace(settings, filter_strength=0.0)}
+        for label, fit in jobs.items():
+            for seed in range(seeds):
+                network = interpretable.learn(self.run.subject.performer, self.store, self.labels, fit, seed)
+                with torch.no_grad():
+                    scores = [network.scores(network.maps(f.tap)) for _, f in self.run.subject.store.batches()]
+                seen = see(self.run, lambda f, n=network: n.maps(f.tap).raw)
+                yield label, {**measured(self.run, seen), **own_error(self.run, torch.cat(scores))}
+
+    def others(self, name: str, seeds: int) -> Found:
+        """A method that reads one layer's positions, on the tap and on the top conv layer."""
+        performer = self.run.subject.performer
+        layers: dict[str, Callable[[Any], torch.Tensor]] = {
+            "tap": lambda features: features.tap.relu(),
+            "top conv": lambda features: performer.top_map(features),
         }
-        count = min(MOST, len(explainer.interpretable.norm.alpha))
+        count = min(MOST, len(self.run.subject.explainer.interpretable.norm.alpha))
         for layer, maps_of in layers.items():
-            sample = sampled(train, maps_of)
-            for name, method in METHODS.items():
-                with console.status(f"{name}, {layer}"):
-                    made = method(sample, count)
-                    of = peaks_of(subject.store, subject.performer, lambda f, made=made, m=maps_of: made(m(f)))
-                    rows[f"{name}, {layer}"] = measured(run, of)
-    for name, row in rows.items():
-        shown = {
-            k: round(v["value"], 4) if isinstance(v, dict) and v["value"] is not None else v for k, v in row.items()
-        }
-        print(name, shown, flush=True)
-    if options.keep:
-        keep(f"baselines_{options.keep}", "python benchmarks/baselines.py RUN --keep NAME", {"rows": rows})
+            for seed in range(1 if name == "channels" else seeds):
+                made = self._made(name, maps_of, count, seed)
+                kept = made.chosen if made.chosen is not None else slice(None)
+                seen = see(self.run, lambda f, d=made, k=kept, m=maps_of: d.code(m(f))[:, k])
+                row = measured(self.run, seen)
+                if layer == "tap" and made.rebuild is not None:
+                    row |= from_rebuilt_tap(self.run, lambda tap, d=made: d.rebuild(d.code(tap.relu())))
+                yield f"{name}, {layer}", {**row, **made.about}
+                if made.chosen is not None and seed == 0:
+                    all_of = see(self.run, lambda f, d=made, m=maps_of: d.code(m(f)))
+                    yield f"{name}, {layer}, all latents", measured(self.run, all_of)
+
+    def _made(self, name: str, maps_of: Callable[[Any], torch.Tensor], count: int, seed: int) -> Detectors:
+        with torch.no_grad():
+            sample = sampled(self.store, maps_of, SPARSE_SAMPLES if name == "sparse autoencoder" else SAMPLES, seed)
+        if name != "sparse autoencoder":
+            return SIMPLE[name](sample, count, seed)
+        latents = min(sparse.OVERCOMPLETE * sample.shape[1], sparse.LATENTS)
+        code = sparse.learn(sample, seed, latents=latents, active=sparse.ACTIVE)
+        used = sparse.uses(code.code, (maps_of(features) for _, features in self.store.batches()))
+        about = {"latents": latents, "active": sparse.ACTIVE, "never_active": int((used == 0).sum())}
+        return Detectors(code.code, used.topk(count).indices, code.rebuild, about)
+
+    def _filters(self, explainer: Explainer) -> Row:
+        explainer.eval()
+        seen = see(self.run, lambda f: explainer.encode(f.tap)[0].raw)
+        return {**measured(self.run, seen), **explained(self.run, explainer)}
+
+
+def learned(job: Job, run: OpenedRun, store: FeatureStore, labels: Labels) -> Explainer:
+    """An explainer fitted by a job's settings on features that are there."""
+    performer = run.subject.performer
+    objects = labels.category >= 0
+    constants = survey(performer, store, objects)
+    explainer = build_explainer(performer, store, constants.gain, job.explainer, job.fit.seed)
+    start_magnitudes(explainer, store, objects)
+    for _ in Learner(explainer, store, labels, constants, job.fit, tail_of(job.fit, performer, store, labels)):
+        pass
+    measure_means(explainer, store)
+    return explainer
+
+
+def main() -> None:
+    """Prints, and keeps, a row a method, layer and seed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path, nargs="+", help="a finished run; further ones are its other seeds")
+    parser.add_argument("--keep", type=str, help="name to keep the rows under")
+    parser.add_argument("--seeds", type=int, default=3, help="of methods that learn from positions")
+    parser.add_argument("--networks", type=int, default=1, help="seeds of Explainer+cls and the interpretable CNN")
+    parser.add_argument("--only", nargs="*", choices=METHODS, default=list(METHODS))
+    options = parser.parse_args()
+    bench = Bench(options.run, Console(stderr=True))
+    rows: dict[str, list[Row]] = {}
+    if options.keep and (KEPT / f"baselines_{options.keep}.json").exists():
+        rows = kept(f"baselines_{options.keep}")["rows"]
+    for name in options.only:
+        steps = {
+            "explainer": bench.explainers,
+            "Explainer+cls": lambda: bench.by_classification(options.networks),
+            "interpretable CNN": lambda: bench.interpretable(options.networks),
+        }.get(name, lambda name=name: bench.others(name, options.seeds))
+        fresh: dict[str, list[Row]] = {}
+        for label, row in steps():
+            fresh.setdefault(label, []).append(row)
+            shown = {k: round(v["value"] or 0, 4) if isinstance(v, dict) else v for k, v in row.items()}
+            print(label, shown, flush=True)
+            if options.keep:
+                command = "python benchmarks/baselines.py RUN --keep NAME"
+                keep(f"baselines_{options.keep}", command, {"rows": {**rows, **fresh}})
+        rows |= fresh
 
 
 if __name__ == "__main__":

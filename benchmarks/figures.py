@@ -19,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from detectors import tables as detectors
 from explainer import tables as explainer
 
 ROOT = Path(__file__).parents[1]
@@ -299,29 +300,6 @@ def readers_table() -> str:
     )
 
 
-# ---- other part detectors
-
-
-def baselines_table(name: str) -> Callable[[], str]:
-    """One row a method, one column a metric."""
-
-    def write() -> str:
-        heads = {
-            "instability": "location instability", "instability_all": "all images", "r2": "R² with the landmark",
-            "keypoints": "keypoint regression", "pck": "PCK", "spread": "spread", "effective_locations": "places",
-        }  # fmt: skip
-        rows = kept(f"baselines_{name}")["rows"]
-        lines = ["| | detectors | " + " | ".join(heads.values()) + " |", "|---|--:|" + "--:|" * len(heads)]
-        for method, row in rows.items():
-            cells = (shown(row[key], 1 if key == "effective_locations" else 3) for key in heads)
-            lines.append(f"| {method} | {row['detectors']} | " + " | ".join(cells) + " |")
-        null = next(iter(rows.values()))["keypoints_null"]
-        lines.append(f"| *the mean landmark* | | | | | {shown(null)} | | | |")
-        return "\n".join(lines)
-
-    return write
-
-
 # ---- intervals
 
 
@@ -484,8 +462,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "report": report_table,
     "data": data_table,
     "coverage": coverage_table,
-    "baselines_creatures": baselines_table("creatures"),
-    "baselines_birds": baselines_table("birds"),
+    **{f"baselines_{n}": lambda n=n: detectors.table(n, detectors.WHERE) for n in ("creatures", "birds", "pets")},
+    **{f"baselines_{n}_know": lambda n=n: detectors.table(n, detectors.KNOW) for n in ("creatures", "birds", "pets")},
+    **{f"baselines_{n}_keep": lambda n=n: detectors.table(n, detectors.KEEP) for n in ("creatures", "birds", "pets")},
     "explainer_aims": explainer.aims_table,
     "explainer_where": explainer.where_table,
     "explainer_what": explainer.what_table,
