@@ -9,13 +9,15 @@ import pytest
 
 REAL_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 
-PLANTED = Path(__file__).parents[1] / "benchmarks" / "planted_truth"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # `benchmarks` itself stays off the path: some of its scripts bear the names of folders here
-planted = spec_from_file_location("planted_truth", PLANTED / "__init__.py", submodule_search_locations=[str(PLANTED)])
-assert planted is not None and planted.loader is not None
-sys.modules["planted_truth"] = module_from_spec(planted)
-planted.loader.exec_module(sys.modules["planted_truth"])
+for name in ("planted_truth", "detectors"):
+    where = BENCHMARKS / name
+    package = spec_from_file_location(name, where / "__init__.py", submodule_search_locations=[str(where)])
+    assert package is not None and package.loader is not None
+    sys.modules[name] = module_from_spec(package)
+    package.loader.exec_module(sys.modules[name])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,9 +2,9 @@
 
 The top conv layer and one more behind it have a filter loss and masks, the layers above stay as they are, and all of
 them learn to classify: no second track, no features to rebuild. The layers below the tap are frozen, so that it sees
-what the explainer sees. Same images, epochs, batches, filter rule and strength as the explainer beside it; step sizes of at
-most :data:`RATES`, since nothing here keeps magnitudes where they were: of drawn creatures it learns nothing at 3e-3. Its twin
-has the same masks and learns the same way without the filter loss, which tells what that loss costs.
+what the explainer sees. Same images, epochs, batches, filter rule and strength as the explainer beside it; step sizes
+of at most :data:`RATES`, since no norm-layer keeps magnitudes where they were: it fails on drawn creatures at 3e-3. Its
+twin has the same masks and learns the same way without the filter loss, which tells what that loss costs.
 """
 
 import math
@@ -64,14 +64,19 @@ class InterpretableCnn(nn.Module):
 
 
 def learn(
-    performer: Performer, store: FeatureStore, labels: Labels, settings: FitSettings, seed: int
+    performer: Performer,
+    store: FeatureStore,
+    labels: Labels,
+    settings: FitSettings,
+    seed: int,
+    rates: tuple[float, float] = RATES,
 ) -> InterpretableCnn:
     """Trains it on the features of the training images; its twin where `settings.filter_strength` is 0."""
     network = InterpretableCnn(performer, store, labels, seed)
     right = score_index(labels, performer.outputs)
     assert right is not None, "labels do not match the performer's scores"
     states = [OnlineState(len(network.scale), labels.owners) for _ in range(2)]
-    rates = (min(settings.learning_rate, RATES[0]), min(settings.decoder_learning_rate, RATES[1]))
+    rates = (min(settings.learning_rate, rates[0]), min(settings.decoder_learning_rate, rates[1]))
     track = [*network.track.conv_interp_1.parameters(), *network.track.conv_interp_2.parameters()]
     weights = [track, list(network.upper.parameters())]
     optimiser = torch.optim.Adam([{"params": w} for w in weights], lr=1.0, fused=True)

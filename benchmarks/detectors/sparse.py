@@ -58,8 +58,19 @@ def strongest(values: Tensor, count: int) -> Tensor:
     return torch.zeros_like(values).scatter(1, index, top.relu())
 
 
-def learn(sample: Tensor, seed: int, *, latents: int, active: int, epochs: int = EPOCHS) -> SparseCode:
-    """Learns the autoencoder of positions (M, C)."""
+def learn(
+    sample: Tensor, seed: int, *, latents: int, active: int, epochs: int = EPOCHS, patience: int = SILENT
+) -> SparseCode:
+    """Learns the autoencoder of positions (M, C).
+
+    Args:
+        sample: positions.
+        seed: of the start and the order.
+        latents: L.
+        active: latents active at a position.
+        epochs: passes over the positions.
+        patience: positions after which a latent that stayed silent is called dead.
+    """
     generator = torch.Generator().manual_seed(seed)
     mean = sample.mean(0)
     scale = (sample - mean).square().mean().sqrt()
@@ -79,7 +90,7 @@ def learn(sample: Tensor, seed: int, *, latents: int, active: int, epochs: int =
             variance = batch.var(0, unbiased=False).sum()
             loss = left.square().sum(1).mean() / variance
             silent = torch.where((z > 0).any(0), 0, silent + len(rows))
-            dead = silent > SILENT
+            dead = silent > patience
             if bool(dead.any()):
                 again = strongest(before.masked_fill(~dead, 0), x.shape[1] // 2) @ decoder
                 loss = loss + REVIVED * (again - left.detach()).square().sum(1).mean() / variance
