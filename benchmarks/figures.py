@@ -497,6 +497,8 @@ def figure(key: str) -> str:
     name, *steps = key.split("/")
     if name == "performers":
         return performer_figure(steps)
+    if name == "baselines":
+        return detectors.figure(steps)
     if name == "bench":
         return explainer.bench_figure("/".join(steps))
     found = kept(f"run_{name}")

@@ -1,5 +1,6 @@
 """Tables of the part detectors, from `benchmarks/figures/baselines_*.json`."""
 
+import re
 import statistics
 from typing import Any
 
@@ -56,6 +57,17 @@ def cell(rows: list[Row], key: str, digits: int, scale: float) -> str:
         return text
     low, high = (plain(statistics.mean(f[end] * scale for f in found), digits) for end in ("low", "high"))
     return f"{text} ({low} to {high})"
+
+
+def figure(steps: list[str]) -> str:
+    """``NAME/METHOD/KEY/DIGITS[/SCALE]``: a mean over seeds; what is no letter or number in a method is a dash."""
+    from figures import kept, plain
+
+    name, method, key, digits, *scale = steps
+    rows: dict[str, list[Row]] = kept(f"baselines_{name}")["rows"]
+    found = next(of for label, of in rows.items() if re.sub(r"[^\w]+", "-", label) == method)
+    values = [row[key]["value"] if isinstance(row[key], dict) else row[key] for row in found]
+    return plain(statistics.mean(values) * float(scale[0] if scale else 1), int(digits))
 
 
 def place(name: str) -> tuple[int, str]:
