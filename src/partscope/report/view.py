@@ -72,8 +72,6 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     last = str(diagnosis.get("fidelity.targets")[-1])
     measure = diagnosis.get("fidelity.measure")
     own = [Figure("Performer’s own error", diagnosis.estimate("fidelity.performer.error"), "percent")]
-    share = [Figure("Performer’s part share", diagnosis.estimate("part_share"), "plain")]
-    share = share if diagnosis.get("part_share") else []  # older files lack it
     cards = [
         Card(
             "p",
@@ -82,7 +80,6 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
             [
                 Figure(f"FVU of {last}, parts only", wording.last_target(diagnosis, "parts_only"), "plain"),
                 Figure(f"FVU of {last}, ordinary only", wording.last_target(diagnosis, "ordinary_only"), "plain"),
-                *share,
             ],
             wording.read_p(diagnosis),
         ),
@@ -98,6 +95,8 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
             wording.read_fidelity(diagnosis),
         ),
     ]
+    if diagnosis.get("part_share"):  # older files lack it
+        cards.insert(0, _part_share(diagnosis))
     field = "location_instability.released"
     if diagnosis.get("location_instability"):
         figures = [
@@ -127,6 +126,17 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     lead = Figure("Explainer’s filters", diagnosis.estimate("diversity.explainer.spread"), "length")
     cards.append(Card("spread", "Spread within an image", lead, spreads, wording.read_spread(diagnosis)))
     return cards
+
+
+def _part_share(diagnosis: Diagnosis) -> Card:
+    null = Figure("As uneven, lying anywhere", diagnosis.estimate("part_share_null"), "percent")
+    return Card(
+        "part-share",
+        "Part share of the performer’s evidence",
+        Figure("Part share", diagnosis.estimate("part_share"), "percent"),
+        [null] if diagnosis.get("part_share_null") else [],
+        wording.read_part_share(diagnosis),
+    )
 
 
 def _following(diagnosis: Diagnosis) -> Card:
