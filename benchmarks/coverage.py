@@ -28,7 +28,7 @@ from partscope.diagnosis.part_share import PAIRS, Contrast, differing_pairs, par
 from partscope.diagnosis.stability import Truth, instability
 from partscope.maths import part_share
 
-SIDE, FILTERS, REDRAWS = 224.0, 8, 1000
+SIDE, FILTERS = 224.0, 8
 RANK = torch.arange(64, dtype=torch.float64)
 SHAPES = torch.stack([1.5 - RANK / 64, 20 * (-RANK / 3).exp()])
 """Profiles of evidence everywhere and of evidence in few places."""
@@ -38,32 +38,32 @@ TERMINAL = Console(stderr=True)
 class Kind(NamedTuple):
     """A kind of number."""
 
-    draw: Callable[[int, torch.Generator], Number]
-    """The number and its interval on a set of so many images."""
+    draw: Callable[[int, int, torch.Generator], Number]
+    """The number and its interval on a set of so many images, by so many redraws."""
     truth: float | None
     """What it estimates; None takes the mean over all cases."""
 
 
-def _counts(n: int, generator: torch.Generator) -> Tensor:
-    return resample(n, REDRAWS, seed=int(torch.randint(2**31, (1,), generator=generator)))
+def _counts(n: int, redraws: int, generator: torch.Generator) -> Tensor:
+    return resample(n, redraws, seed=int(torch.randint(2**31, (1,), generator=generator)))
 
 
 def _proportion(share: float) -> Kind:
-    def draw(n: int, generator: torch.Generator) -> Number:
+    def draw(n: int, redraws: int, generator: torch.Generator) -> Number:
         return proportion(int((torch.rand(n, generator=generator) < share).sum()), n)
 
     return Kind(draw, share)
 
 
-def _mean(n: int, generator: torch.Generator) -> Number:
+def _mean(n: int, redraws: int, generator: torch.Generator) -> Number:
     values = torch.randn(n, generator=generator, dtype=torch.float64).mul(0.8).exp()
-    return mean_number(values, _counts(n, generator))
+    return mean_number(values, _counts(n, redraws, generator))
 
 
-def _ratio(n: int, generator: torch.Generator) -> Number:
+def _ratio(n: int, redraws: int, generator: torch.Generator) -> Number:
     below = torch.randn(n, 6, generator=generator, dtype=torch.float64).square().sum(1)
     above = below * torch.rand(n, generator=generator, dtype=torch.float64)
-    return ratio_number(above, below, _counts(n, generator))
+    return ratio_number(above, below, _counts(n, redraws, generator))
 
 
 def _scene(n: int, generator: torch.Generator) -> tuple[Peaks, Tensor, Truth]:
@@ -79,19 +79,19 @@ def _scene(n: int, generator: torch.Generator) -> tuple[Peaks, Tensor, Truth]:
 
 
 def _instability(top: int | None) -> Kind:
-    def draw(n: int, generator: torch.Generator) -> Number:
+    def draw(n: int, redraws: int, generator: torch.Generator) -> Number:
         peaks, valid, truth = _scene(n, generator)
-        return instability(peaks, valid, truth, SIDE * 2**0.5, top, _counts(n, generator))[0]
+        return instability(peaks, valid, truth, SIDE * 2**0.5, top, _counts(n, redraws, generator))[0]
 
     return Kind(draw, None)
 
 
-def _r2(n: int, generator: torch.Generator) -> Number:
+def _r2(n: int, redraws: int, generator: torch.Generator) -> Number:
     peaks, valid, truth = _scene(n, generator)
-    return landmark_r2(peaks, valid, truth, None, _counts(n, generator))
+    return landmark_r2(peaks, valid, truth, None, _counts(n, redraws, generator))
 
 
-def _evidence(n: int, generator: torch.Generator) -> Number:
+def _evidence(n: int, redraws: int, generator: torch.Generator) -> Number:
     """Pairs of images that bring evidence everywhere and evidence in few places, each its own amounts."""
     answer = torch.arange(n) % 2
     first, second = differing_pairs(answer, PAIRS, generator)
@@ -114,10 +114,11 @@ KINDS = {
 }
 
 
-def coverage(kind: Kind, n: int, cases: int, label: str) -> float:
+def coverage(kind: Kind, n: int, redraws: int, cases: int, label: str) -> float:
     """Share of intervals that hold the truth."""
     generator = torch.Generator().manual_seed(n)
-    found = [kind.draw(n, generator) for _ in track(range(cases), f"{label}, n {n}", transient=True, console=TERMINAL)]
+    steps = track(range(cases), f"{label}, {redraws} redraws, n {n}", transient=True, console=TERMINAL)
+    found = [kind.draw(n, redraws, generator) for _ in steps]
     truth = statistics.mean(number.value for number in found) if kind.truth is None else kind.truth
     return statistics.mean(number.low <= truth <= number.high for number in found)
 
@@ -127,12 +128,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--images", type=int, nargs="*", default=[50, 100, 200, 500])
+    parser.add_argument("--redraws", type=int, nargs="*", default=[200, 1000])
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    rows: dict[str, dict[str, float]] = {}
-    for label, kind in KINDS.items():
-        rows[label] = {str(n): coverage(kind, n, options.cases, label) for n in options.images}
-        print(label, rows[label], flush=True)
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    for redraws in options.redraws:
+        rows[str(redraws)] = {}
+        for label, kind in KINDS.items():
+            found = {str(n): coverage(kind, n, redraws, options.cases, label) for n in options.images}
+            rows[str(redraws)][label] = found
+            print(redraws, label, found, flush=True)
     if options.keep:
         keep("coverage", "python benchmarks/coverage.py --keep", {"rows": rows, "cases": options.cases})
 

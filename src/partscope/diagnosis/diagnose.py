@@ -79,12 +79,12 @@ def diagnose_subject(subject: Subject, settings: DiagnoseSettings) -> Iterator[i
     Yields:
         Images done so far, and last the diagnosis.
     """
-    seen = yield from look(subject)
+    seen = yield from observed(subject)
     found = measure(subject, seen, settings)
     yield found._replace(content=found.content | measure_parts(subject, found, settings))
 
 
-def look(subject: Subject) -> Generator[int, None, Observation]:
+def observed(subject: Subject) -> Generator[int, None, Observation]:
     """Runs performer and explainer on the test images.
 
     Yields:

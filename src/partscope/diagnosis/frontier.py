@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from partscope.diagnosis.diagnose import Subject, look, p_number
+from partscope.diagnosis.diagnose import Subject, observed, p_number
 from partscope.diagnosis.fidelity import fidelity
 from partscope.diagnosis.number import paired_difference, resample
 from partscope.settings import DiagnoseSettings
@@ -22,7 +22,7 @@ def measure_point(subject: Subject, settings: DiagnoseSettings) -> Iterator[int 
         ``fvu`` of the last target, ``parts_only_fvu`` of the part track alone, and with labels ``error`` and
         ``added_error``, without them ``disagreement``.
     """
-    seen = yield from look(subject)
+    seen = yield from observed(subject)
     counts = resample(len(subject.store), settings.resamples)
     found = fidelity(seen, subject.right, subject.performer.target_names, counts)
     row = {

@@ -225,7 +225,23 @@ def part_tables(diagnosis: Diagnosis) -> list[Table]:
                 kept = {key: how for key, how in layers.items() if key in of}
                 name = f"{title} of landmarks{f', by {level}' if level else ''}"
                 tables.append(Table(name, [n for n, _ in kept.values()], [(title, _figures(diagnosis, field, kept))]))
+    if diagnosis.get("mimic"):
+        tables.append(_mimic(diagnosis))
     return tables
+
+
+def _mimic(diagnosis: Diagnosis) -> Table:
+    columns = {
+        "correlation": ("Correlation of the changes", "plain"),
+        "null_other_image": ("With another image’s", "plain"),
+        "ratio": ("Explainer’s change / performer’s", "plain"),
+        "size": ("Squared change / variance", "plain"),
+        "performer_score": ("Performer’s score", "plain"),
+        "explainer_score": ("Explainer’s score", "plain"),
+    }
+    parts = diagnosis.get("mimic.parts")
+    rows = [(part["name"], _figures(diagnosis, f"mimic.parts.{k}", columns)) for k, part in enumerate(parts)]
+    return Table("Taken away", [title for title, _ in columns.values()], rows)
 
 
 def _figures(diagnosis: Diagnosis, field: str, columns: dict[str, tuple[str, str]]) -> list[Figure | None]:

@@ -198,6 +198,26 @@ def read_parts(diagnosis: Diagnosis) -> str:
     return f"{sentence} The strongest filter at a landmark tells its name {verdict} a fixed grid over the crop does."
 
 
+def read_mimic(diagnosis: Diagnosis) -> str:
+    """Reads how the explainer changes when parts are taken out of the image, against the performer."""
+    how = {
+        "drawn without": "the image is drawn anew without it",
+        "masked": "a square about its landmark is painted in the image’s mean colour",
+    }
+    content = diagnosis.get("mimic")
+    parts = [(k, part["name"]) for k, part in enumerate(content["parts"][:-1])]
+    values = [(diagnosis.estimate(f"mimic.parts.{k}.correlation").value, name) for k, name in parts]
+    known = sorted((value, name) for value, name in values if value is not None)
+    start = f"A part is taken away: {how[content['method']]}. Does the explainer change as the performer does?"
+    if not known:
+        return start
+    (least, weakest), (most, strongest) = known[0], known[-1]
+    return (
+        f"{start} Its change correlates with the performer’s by {plain(least)} ({weakest}) to {plain(most)} "
+        f"({strongest}); 1 would be the same change. The last row covers a patch away from all landmarks."
+    )
+
+
 def read_spread(diagnosis: Diagnosis) -> str:
     """Reads how far apart the filters look within one image."""
     spread = diagnosis.estimate("diversity.explainer.spread")
