@@ -1,11 +1,11 @@
 """Whether the intervals cover: simulated test sets whose true value is known.
 
 Command:   python benchmarks/coverage.py [--cases 2000] [--keep]
-Expected:  some minutes on one core.
+Expected:  half an hour of one core.
 Last result: docs/results.md, "Do the intervals cover?".
 
 Each kind of number is computed on `--cases` test sets drawn from a known distribution, with its interval by the code
-that writes `diagnosis.json` (200 redraws instead of 1,000). The share of intervals that hold the true value should be
+that writes `diagnosis.json`. The share of intervals that hold the true value should be
 .95; its own error at 2,000 cases is .005. Values that depend on the number of images by construction (the strongest 100
 of them) are held against their mean over all cases.
 """
@@ -24,41 +24,46 @@ from torch import Tensor
 from partscope.diagnosis.following import landmark_r2
 from partscope.diagnosis.number import Number, mean_number, proportion, ratio_number, resample
 from partscope.diagnosis.observe import Peaks
+from partscope.diagnosis.part_share import PAIRS, Contrast, differing_pairs, part_share_number
 from partscope.diagnosis.stability import Truth, instability
+from partscope.maths import part_share
 
-SIDE, FILTERS, REDRAWS = 224.0, 8, 200
+SIDE, FILTERS = 224.0, 8
+RANK = torch.arange(64, dtype=torch.float64)
+SHAPES = torch.stack([1.5 - RANK / 64, 20 * (-RANK / 3).exp()])
+"""Profiles of evidence everywhere and of evidence in few places."""
 TERMINAL = Console(stderr=True)
 
 
 class Kind(NamedTuple):
     """A kind of number."""
 
-    draw: Callable[[int, torch.Generator], Number]
-    """The number and its interval on a set of so many images."""
+    draw: Callable[[int, int, torch.Generator], Number]
+    """The number and its interval on a set of so many images, by so many redraws."""
     truth: float | None
     """What it estimates; None takes the mean over all cases."""
 
 
-def _counts(n: int, generator: torch.Generator) -> Tensor:
-    return resample(n, REDRAWS, seed=int(torch.randint(2**31, (1,), generator=generator)))
+def _counts(n: int, redraws: int, generator: torch.Generator) -> Tensor:
+    return resample(n, redraws, seed=int(torch.randint(2**31, (1,), generator=generator)))
 
 
 def _proportion(share: float) -> Kind:
-    def draw(n: int, generator: torch.Generator) -> Number:
+    def draw(n: int, redraws: int, generator: torch.Generator) -> Number:
         return proportion(int((torch.rand(n, generator=generator) < share).sum()), n)
 
     return Kind(draw, share)
 
 
-def _mean(n: int, generator: torch.Generator) -> Number:
+def _mean(n: int, redraws: int, generator: torch.Generator) -> Number:
     values = torch.randn(n, generator=generator, dtype=torch.float64).mul(0.8).exp()
-    return mean_number(values, _counts(n, generator))
+    return mean_number(values, _counts(n, redraws, generator))
 
 
-def _ratio(n: int, generator: torch.Generator) -> Number:
+def _ratio(n: int, redraws: int, generator: torch.Generator) -> Number:
     below = torch.randn(n, 6, generator=generator, dtype=torch.float64).square().sum(1)
     above = below * torch.rand(n, generator=generator, dtype=torch.float64)
-    return ratio_number(above, below, _counts(n, generator))
+    return ratio_number(above, below, _counts(n, redraws, generator))
 
 
 def _scene(n: int, generator: torch.Generator) -> tuple[Peaks, Tensor, Truth]:
@@ -74,16 +79,27 @@ def _scene(n: int, generator: torch.Generator) -> tuple[Peaks, Tensor, Truth]:
 
 
 def _instability(top: int | None) -> Kind:
-    def draw(n: int, generator: torch.Generator) -> Number:
+    def draw(n: int, redraws: int, generator: torch.Generator) -> Number:
         peaks, valid, truth = _scene(n, generator)
-        return instability(peaks, valid, truth, SIDE * 2**0.5, top, _counts(n, generator))[0]
+        return instability(peaks, valid, truth, SIDE * 2**0.5, top, _counts(n, redraws, generator))[0]
 
     return Kind(draw, None)
 
 
-def _r2(n: int, generator: torch.Generator) -> Number:
+def _r2(n: int, redraws: int, generator: torch.Generator) -> Number:
     peaks, valid, truth = _scene(n, generator)
-    return landmark_r2(peaks, valid, truth, None, _counts(n, generator))
+    return landmark_r2(peaks, valid, truth, None, _counts(n, redraws, generator))
+
+
+def _evidence(n: int, redraws: int, generator: torch.Generator) -> Number:
+    """Pairs of images that bring evidence everywhere and evidence in few places, each its own amounts."""
+    answer = torch.arange(n) % 2
+    first, second = differing_pairs(answer, PAIRS, generator)
+    own = torch.randn(n, 2, generator=generator, dtype=torch.float64).mul(0.5).exp()
+    amounts = own[first] + own[second]
+    amounts = amounts * torch.randn(amounts.shape, generator=generator, dtype=torch.float64).mul(0.5).exp()
+    one = torch.ones(len(first))
+    return part_share_number(Contrast(first, second, one, one, amounts @ SHAPES))
 
 
 KINDS = {
@@ -94,13 +110,15 @@ KINDS = {
     "location instability, all images": _instability(None),
     "location instability, strongest 100": _instability(100),
     "R² with the nearest landmark": Kind(_r2, None),
+    "part share": Kind(_evidence, float(part_share(SHAPES.sum(0, keepdim=True)))),
 }
 
 
-def coverage(kind: Kind, n: int, cases: int, label: str) -> float:
+def coverage(kind: Kind, n: int, redraws: int, cases: int, label: str) -> float:
     """Share of intervals that hold the truth."""
     generator = torch.Generator().manual_seed(n)
-    found = [kind.draw(n, generator) for _ in track(range(cases), f"{label}, n {n}", transient=True, console=TERMINAL)]
+    steps = track(range(cases), f"{label}, {redraws} redraws, n {n}", transient=True, console=TERMINAL)
+    found = [kind.draw(n, redraws, generator) for _ in steps]
     truth = statistics.mean(number.value for number in found) if kind.truth is None else kind.truth
     return statistics.mean(number.low <= truth <= number.high for number in found)
 
@@ -110,12 +128,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--images", type=int, nargs="*", default=[50, 100, 200, 500])
+    parser.add_argument("--redraws", type=int, nargs="*", default=[200, 1000])
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    rows: dict[str, dict[str, float]] = {}
-    for label, kind in KINDS.items():
-        rows[label] = {str(n): coverage(kind, n, options.cases, label) for n in options.images}
-        print(label, rows[label], flush=True)
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    for redraws in options.redraws:
+        rows[str(redraws)] = {}
+        for label, kind in KINDS.items():
+            found = {str(n): coverage(kind, n, redraws, options.cases, label) for n in options.images}
+            rows[str(redraws)][label] = found
+            print(redraws, label, found, flush=True)
     if options.keep:
         keep("coverage", "python benchmarks/coverage.py --keep", {"rows": rows, "cases": options.cases})
 

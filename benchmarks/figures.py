@@ -300,15 +300,37 @@ def readers_table() -> str:
     )
 
 
+# ---- parts taken away
+
+
+def mimic_table(name: str) -> Callable[[], str]:
+    """One row a part, one column a measure of the changes."""
+
+    def write() -> str:
+        heads = {
+            "correlation": "correlation", "null_other_image": "another image's", "ratio": "ratio", "size": "size",
+            "performer_score": "performer's score", "explainer_score": "explainer's score",
+        }  # fmt: skip
+        lines = ["| | " + " | ".join(heads.values()) + " |", "|---|" + "--:|" * len(heads)]
+        for part in kept(f"run_{name}")["mimic"]["parts"]:
+            lines.append(f"| {part['name']} | " + " | ".join(shown(part[key], 2) for key in heads) + " |")
+        return "\n".join(lines)
+
+    return write
+
+
 # ---- intervals
 
 
 def coverage_table() -> str:
-    """Share of intervals that hold the truth, one row a kind of number."""
+    """Share of intervals that hold the truth, one row a kind of number, one column a number of images and redraws."""
     rows = kept("coverage")["rows"]
-    sizes = list(next(iter(rows.values())))
-    lines = ["| | " + " | ".join(f"{n} images" for n in sizes) + " |", "|---|" + "--:|" * len(sizes)]
-    lines += [f"| {label} | " + " | ".join(plain(row[n], 3) for n in sizes) + " |" for label, row in rows.items()]
+    redraws = sorted(rows, key=int)
+    first = rows[redraws[0]]
+    cells = [(n, r) for n in sorted(next(iter(first.values())), key=int) for r in redraws]
+    lines = ["| | " + " | ".join(f"{n} images, {r} redraws" for n, r in cells) + " |", "|---|" + "--:|" * len(cells)]
+    for label in first:
+        lines.append(f"| {label} | " + " | ".join(plain(rows[r][label][n], 3) for n, r in cells) + " |")
     return "\n".join(lines)
 
 
@@ -454,6 +476,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": run_table("demo"),
     "alexnet_cub": run_table("alexnet_cub"),
     "squeezenet_voc": run_table("squeezenet_voc"),
+    "mimic_demo": mimic_table("demo"),
+    "mimic_alexnet_cub": mimic_table("alexnet_cub"),
     "planted_truth": planted_table,
     "planted_tried": tried_table,
     "performers": performer_table,

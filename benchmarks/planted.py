@@ -1,6 +1,6 @@
 """Part shares of performers whose class evidence was planted, against what each performer really uses.
 
-Command:   python benchmarks/planted.py --work FOLDER [--seeds 0 1] [--networks plain resnet] [--keep]
+Command:   python benchmarks/planted.py --work FOLDER [--seeds 0 1 2] [--networks plain resnet] [--keep]
            python benchmarks/planted.py --work FOLDER --seeds 100 --tried [--keep]
 Expected:  about ten minutes of one core without performers in FOLDER, four with them.
 Last result: docs/results.md, "Planted truth".
@@ -21,8 +21,7 @@ from planted_truth.performers import Planted, held_out, planted
 from planted_truth.scenes import MIXTURES
 from planted_truth.tried import NAMES, candidates
 
-from partscope.diagnosis.number import resample
-from partscope.diagnosis.part_share import contrast, part_share_number
+from partscope.diagnosis.part_share import contrast, part_share_null, part_share_number
 from partscope.training import FeatureSource, FeatureStore, compute_features
 
 IMAGES = 200
@@ -38,7 +37,7 @@ def measured(network: Planted, tried: bool = False) -> dict[str, Any]:
     assert isinstance(store, FeatureStore)
     started = time.process_time()
     found = contrast(network.performer, store)
-    number = part_share_number(found, resample(len(images), 200))
+    number = part_share_number(found)
     baseline = keep_only_advantage(network.performer, store.rows(range(len(store))).tap)
     others = candidates(network.performer, store, found, baseline) if tried and found else {}
     return {
@@ -49,6 +48,7 @@ def measured(network: Planted, tried: bool = False) -> dict[str, Any]:
         "effect": network.truth["effect"],
         "accuracy": network.truth["accuracy"],
         "part_share": number.as_json(),
+        "part_share_null": part_share_null(found).as_json(),
         "baseline": baseline,
         "tried": others,
         "seconds": time.process_time() - started,

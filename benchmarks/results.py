@@ -13,7 +13,11 @@ from typing import Any
 
 from figures import keep, run_rows
 
-KEYS = ("p", "fidelity", "location_instability", "diversity", "counts", "categories", "crop", "warnings", "provenance")
+KEYS = (
+    *("p", "part_share", "part_share_null", "fidelity", "location_instability", "landmark_r2", "keypoint_regression"),
+    *("landmark_agreement", "diversity", "contributions", "mimic", "counts", "categories", "crop", "warnings"),
+    "provenance",
+)
 COMMANDS = {"demo": "partscope demo", "alexnet_cub": "examples/real_photos", "squeezenet_voc": "examples/real_photos"}
 
 
@@ -24,6 +28,7 @@ def headline(found: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: found[key] for key in KEYS if key in found},
         "best_landmark_r2": {"mean": statistics.mean(fits) if fits else None, "n": len(fits)},
+        "parts": [part | {"filters": len(part["filters"])} for part in found.get("parts", [])],
         "named_categories": sum(c["name"] != "other" for c in found["categories"]),
         "seconds": sum(found["provenance"]["seconds"].values()),
         "share_other": others / found["counts"]["train_images"],

@@ -778,6 +778,18 @@ def profile_by_strength_whatever_the_sign(evidence):
     return flat.gather(1, flat.abs().argsort(dim=1, descending=True))
 
 
+@mutant(maths.normal_profile, checks_part_share.normal_profiles_are_expected_order_statistics)
+def normal_profile_without_the_mean(profile):
+    return maths.normal_profile(profile) - profile.mean(1, keepdim=True)
+
+
+@mutant(maths.normal_profile, checks_part_share.normal_profiles_are_expected_order_statistics)
+def normal_profile_of_plain_ranks(profile):
+    units = profile.shape[1]
+    quantile = torch.special.ndtri((units - torch.arange(units) - 0.5) / units).double()
+    return profile.mean(1, keepdim=True) + profile.std(1, correction=0, keepdim=True) * quantile * 1.05
+
+
 @mutant(maths.spread_line, checks_part_share.lines_pass_through_the_middling_ranks)
 def line_through_all_ranks(profile):
     rank = torch.arange(profile.shape[1]) - (profile.shape[1] - 1) / 2

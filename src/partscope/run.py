@@ -5,7 +5,7 @@ import platform
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torchvision
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from partscope.data import PhotoSet, Progress, batches, left_out, load_photos, open_photos
-from partscope.diagnosis import Diagnosed, Subject, check_landmarks, diagnose_subject, make_gallery
+from partscope.diagnosis import Diagnosed, Subject, check_landmarks, diagnose_subject, make_gallery, mimic
 from partscope.errors import RunError, SettingsError
 from partscope.files import append_line, write_json, write_whole
 from partscope.folder import (
@@ -359,11 +359,18 @@ def _diagnose(
         else:
             found = event
     assert found is not None
+    followed: dict[str, Any] = {}
+    for change in mimic(subject, found, test, job.diagnose):
+        if isinstance(change, dict):
+            followed = change
+        else:
+            yield Event("taking parts away", *change)
     tensors, metadata = make_gallery(subject, found, lambda i: test[i].image, test.names(), job.diagnose)
     write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
     clock.lap("diagnose")
     content = {
         **found.content,
+        **followed,
         **kept_frontier(folder),
         "settings": json.loads(json.dumps(asdict(job))),
         "provenance": {

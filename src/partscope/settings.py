@@ -173,6 +173,8 @@ class DiagnoseSettings:
     """Images per filter and landmark in the released protocol of location instability."""
     resamples: int = 200
     """Bootstrap resamples of the images behind every interval."""
+    mimic_images: int = 50
+    """Images on which each landmark's part is taken away to see whether the explainer follows; 0 leaves it out."""
     gallery_filters: int = 24
     """Filters shown in the report."""
     gallery_images: int = 8
@@ -280,6 +282,7 @@ RANGES: tuple[tuple[str, str, float, float], ...] = (
     ("fit", "seed", 0, 2**32),
     ("diagnose", "top_images", 2, 1e9),
     ("diagnose", "resamples", 2, 1e6),
+    ("diagnose", "mimic_images", 0, 1e6),
     ("diagnose", "gallery_filters", 1, 1e4),
     ("diagnose", "gallery_images", 1, 1e4),
     ("cache", "shard_rows", 1, 1e9),

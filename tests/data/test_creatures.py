@@ -143,3 +143,22 @@ def test_wrong_arguments() -> None:
         draw_creature(0, "cow")
     with pytest.raises(SettingsError, match="a side of 8 px\n  do:  use an input size of at least 16 px"):
         draw_creature(0, "bird", 8)
+
+
+def test_a_part_is_left_out_and_nothing_else() -> None:
+    """Away from the part, its outline, shadow and light, hardly a pixel changes (a blade may hide the part itself)."""
+    size, reach, shares = 96, 12, []
+    for seed in range(8):
+        whole = draw_creature(seed, "bird", size)
+        for k in np.unique(whole.labels)[1:] - 1:
+            less = draw_creature(seed, "bird", size, without=PARTS[k])
+            assert not (less.labels == k + 1).any() and (less.labels != whole.labels).any()
+            rows, columns = np.nonzero((less.image != whole.image).any(2))
+            mask = whole.part_masks[k]
+            near = np.zeros_like(mask)
+            for row, column in zip(*np.nonzero(mask), strict=True):
+                near[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1] = True
+            shares.append(near[rows, columns].mean())
+    assert min(shares) > 0.8 and np.mean(shares) > 0.98
+    absent = next(k for k, name in enumerate(PARTS) if not (whole.labels == k + 1).any() and name == "belly fin")
+    assert (draw_creature(7, "bird", size, without=PARTS[absent]).image == whole.image).all()

@@ -24,7 +24,7 @@ from partscope.diagnosis.contributions import (
     shares,
 )
 from partscope.diagnosis.grouping import Grouping
-from partscope.diagnosis.number import resample
+from partscope.diagnosis.number import rank_number, resample
 from partscope.diagnosis.stability import Truth
 from partscope.nets import Explainer, OrdinaryMaps
 
@@ -171,11 +171,29 @@ def planted_ablation(order: list[float]) -> tuple[Tensor, Ablation]:
 def test_ablation_that_follows_the_shares_correlates_and_the_reverse_does_not() -> None:
     counts = resample(40, 30)
     found = correlations(*(lambda c, t: (c, PARTS, t))(*planted_ablation([6.0, 2.0, 1.0])), counts)
-    assert found["parts"][:3] == (1.0, 1.0, 1.0) and found["within_image"].value == 1.0
+    assert found["parts"].value == found["within_image"].value == 1.0
+    assert math.isnan(found["parts"].low)  # three parts have no interval
     assert found["null_parts"].value == pytest.approx(0.866, abs=1e-3)  # 2, 1, 1 filters
     found = correlations(*(lambda c, t: (c, PARTS, t))(*planted_ablation([1.0, 2.0, 6.0])), counts)
     assert found["parts"].value == found["within_image"].value == -1.0
-    assert found["parts"].n == found["null_within_image"].n == 40
+    assert found["parts"].n == found["null_parts"].n == 3 and found["null_within_image"].n == 40
+
+
+@pytest.mark.parametrize(("r", "n"), [(0.0, 30), (0.6, 30), (0.9, 12), (-0.6, 60)])
+def test_the_interval_of_a_rank_correlation_covers_it_about_19_times_in_20(r: float, n: int) -> None:
+    """Normal pairs; Spearman's rho of correlation c is 6 / pi arcsin(c / 2)."""
+    generator = torch.Generator().manual_seed(n)
+    c = 2 * math.sin(math.pi * r / 6)
+    x = torch.randn(2000, n, generator=generator, dtype=torch.float64)
+    y = c * x + math.sqrt(1 - c * c) * torch.randn(2000, n, generator=generator, dtype=torch.float64)
+    numbers = [rank_number(v, n) for v in rank_correlation(x, y).tolist()]
+    assert 0.93 <= sum(v.low <= r <= v.high for v in numbers) / 2000 <= 0.99
+
+
+def test_a_perfect_order_of_few_parts_has_a_wide_interval() -> None:
+    assert rank_number(1.0, 5).high == 1.0 and rank_number(1.0, 5).low < 0.2
+    assert rank_number(-1.0, 5).low == -1.0 and rank_number(-1.0, 5).high > -0.2
+    assert math.isnan(rank_number(1.0, 3).low)
 
 
 def test_two_parts_are_too_few_to_correlate() -> None:

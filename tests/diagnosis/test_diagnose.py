@@ -264,7 +264,7 @@ def test_a_performer_with_one_answer_has_no_part_share_and_it_is_said(
     content = content_of(subject, seen)
     assert content["part_share"] == {"value": None, "low": None, "high": None, "n": 0}
     assert content["absent"]["part_share"] == (
-        "fewer than 30 pairs of test images get different answers of the performer"
+        "it takes 30 test images, 5 of them with another answer of the performer than most"
     )
 
 

@@ -6,8 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from partscope.diagnosis.number import resample
-from partscope.diagnosis.part_share import LEAST, Contrast, contrast, differing_pairs, margin, part_share_number
+from partscope.diagnosis.number import dyadic_number
+from partscope.diagnosis.part_share import (
+    LEAST,
+    LEAST_RARE,
+    Contrast,
+    contrast,
+    differing_pairs,
+    margin,
+    part_share_null,
+    part_share_number,
+)
 from partscope.performers import Performer
 from partscope.training import FeatureSource, FeatureStore, compute_features
 
@@ -47,7 +56,7 @@ def stored(performer: Performer, images: Tensor) -> FeatureStore:
 
 
 def share_of(performer: Performer, images: Tensor) -> float:
-    return part_share_number(contrast(performer, stored(performer, images)), resample(len(images), 20)).value
+    return part_share_number(contrast(performer, stored(performer, images))).value
 
 
 def test_evidence_in_a_spot_is_all_part() -> None:
@@ -95,34 +104,66 @@ def test_pairs_differ_in_their_answers_and_use_every_image() -> None:
 def test_images_of_one_answer_have_no_share() -> None:
     performer, images = linear_performer(), scenes(0.4, 0.4)[::2]
     assert contrast(performer, stored(performer, images)) is None
-    number = part_share_number(None, resample(60, 5))
+    number = part_share_number(None)
     assert math.isnan(number.value) and number.n == 0 and number.as_json()["value"] is None
 
 
-def test_fewer_pairs_than_needed_have_no_share() -> None:
+def test_too_few_images_have_no_share_however_many_pairs() -> None:
     performer, images = linear_performer(), scenes(0.4, 0.4)
-    assert contrast(performer, stored(performer, images), pairs=LEAST - 1) is None
+    assert contrast(performer, stored(performer, images[: LEAST - 1])) is None
+    assert contrast(performer, stored(performer, images[:LEAST])) is not None
 
 
-def test_the_interval_draws_images_and_weighs_pairs_by_both() -> None:
-    """Pair (0, 2) is flat, share 0; pair (1, 3) is one place, share 1.
+def test_too_few_images_of_another_answer_have_no_share() -> None:
+    performer, images = linear_performer(), scenes(0.4, 0.4)
+    red, green = images[::2], images[1::2]
+    assert contrast(performer, stored(performer, torch.cat([red, green[: LEAST_RARE - 1]]))) is None
+    assert contrast(performer, stored(performer, torch.cat([red, green[:LEAST_RARE]]))) is not None
 
-    In two resamples one of the pairs lacks its second image, in two its first, in two both are there.
-    """
-    flat, place = torch.full((8,), 1.0), torch.tensor([8.0, 0, 0, 0, 0, 0, 0, 0])
-    ones = torch.ones(2)
-    found = Contrast(torch.tensor([0, 1]), torch.tensor([2, 3]), ones, ones, torch.stack([flat, place]))
-    both = (9 - 1 / 9) / 16
-    number = part_share_number(
-        found, torch.tensor([[1, 1, 2, 0], [1, 1, 0, 2], [2, 0, 1, 1], [0, 2, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]])
-    )
-    assert number.value == pytest.approx(both)
-    assert number.n == 4
-    replicates = torch.tensor([0.0, 1.0, 0.0, 1.0, both, both], dtype=torch.float64)
-    low, high = torch.quantile(
-        replicates - replicates.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)
-    ).tolist()
-    assert (number.low, number.high) == pytest.approx((both + low, min(1.0, both + high)))
+
+def test_the_null_is_the_share_of_evidence_of_the_same_mean_and_variance_anywhere() -> None:
+    """Strong, even evidence leaves nothing to chance; noise about zero leaves what a bell curve does."""
+    ones, profile = torch.ones(2), torch.tensor([[9.0] + 63 * [8.0], [9.0] + 63 * [8.0]])
+    even = Contrast(torch.tensor([0, 1]), torch.tensor([2, 3]), ones, ones, profile)
+    noise = torch.randn(2, 64, generator=torch.Generator().manual_seed(0)).sort(1, descending=True).values
+    assert part_share_null(even).value == pytest.approx(0.0, abs=0.01)
+    assert 0.2 < part_share_null(even._replace(profile=noise)).value < 0.35
+    assert math.isnan(part_share_null(None).value)
+
+
+def test_noise_has_no_more_than_its_null() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.arange(200), torch.arange(200, 400)
+    noise = torch.randn(200, 144, generator=generator).sort(1, descending=True).values
+    found = Contrast(first, second, torch.ones(200), torch.ones(200), noise)
+    share, null = part_share_number(found), part_share_null(found)
+    assert share.n == 400 and share.value == pytest.approx(null.value, abs=0.02)
+    assert share.low <= null.value <= share.high
+
+
+def pairs_of(images: int, pairs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    first = torch.arange(pairs) % (images // 2)
+    return first, images // 2 + torch.randint(images // 2, (pairs,), generator=generator)
+
+
+@pytest.mark.parametrize(("images", "pairs"), [(600, 300), (60, 300)])
+def test_the_interval_of_a_mean_over_pairs_covers_it_about_19_times_in_20(images: int, pairs: int) -> None:
+    """Each image and each pair brings its own deviation."""
+    generator = torch.Generator().manual_seed(images)
+    hits = 0
+    for _ in range(300):
+        first, second = pairs_of(images, pairs, generator)
+        own = torch.randn(images, generator=generator)
+        rows = 1 + own[first] + own[second] + torch.randn(pairs, generator=generator)
+        found = dyadic_number(lambda mean: mean[:, 0], rows[:, None], first, second)
+        hits += found.low <= 1 <= found.high
+    assert 0.9 <= hits / 300 <= 0.98
+
+
+def test_pairs_without_evidence_have_no_share() -> None:
+    nothing = Contrast(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.ones(2), torch.ones(2), torch.zeros(2, 64))
+    number = part_share_number(nothing)
+    assert math.isnan(number.value) and math.isnan(number.low) and number.n == 4
 
 
 def test_margin_is_first_minus_second() -> None:

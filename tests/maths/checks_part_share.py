@@ -18,6 +18,14 @@ def profiles_fall_map_by_map(evidence_profile):
     close(evidence_profile(maps), tensor([[4, 3, 1, -2], [5, 0, 0, -1]]), 0)
 
 
+def normal_profiles_are_expected_order_statistics(normal_profile):
+    """64 units of mean 2 and deviation 3, drawn 20,000 times and sorted."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(20_000, 64, generator=generator).double().sort(1, descending=True).values.mean(0)
+    given = tensor([[5, -1] * 32])
+    close(normal_profile(given), 2 + 3 * drawn[None], 0.05)
+
+
 def lines_pass_through_the_middling_ranks(spread_line):
     """Ranks 4 to 7 hold 8, 5, 4, 3: level 5, slope -8/5; continued to 13.8 at rank 0 and cut at 0 at rank 9."""
     expected = [[13.8, 12.2, 10.6, 9.0, 7.4, 5.8, 4.2, 2.6, 1.0, 0.0]]

@@ -9,6 +9,7 @@ CHECKS = [
     (checks.windows_average_the_units_that_exist, maths.smoothed),
     (checks.profiles_fall_map_by_map, maths.evidence_profile),
     (checks.lines_pass_through_the_middling_ranks, maths.spread_line),
+    (checks.normal_profiles_are_expected_order_statistics, maths.normal_profile),
     (checks.a_line_has_no_parts, maths.part_share),
     (checks.what_stands_out_counts_nearly_whole, maths.part_share),
     (checks.evidence_against_is_no_part_of_the_whole, maths.part_share),

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from partscope.diagnosis.number import Number, resample
+from partscope.diagnosis.number import Number
 from partscope.diagnosis.part_share import contrast, part_share_number
 from partscope.performers import Performer
 from partscope.training import FeatureSource, FeatureStore, compute_features
@@ -42,7 +42,7 @@ def share_of(module: torch.nn.Module, mixture: str) -> Number:
     source = FeatureSource(mixture, len(images), lambda first: iter([images[first:]]))
     *_, store = compute_features(performer, source, None, 1000)
     assert isinstance(store, FeatureStore)
-    return part_share_number(contrast(performer, store), resample(len(images), 50))
+    return part_share_number(contrast(performer, store))
 
 
 def effects_of(module: torch.nn.Module) -> dict[str, float]:

@@ -75,6 +75,8 @@ def make_diagnosis(
     diagnosis: dict[str, Any] = {
         "format": 1,
         "p": number(0.581, n=1960),
+        "part_share": number(0.463, 0.031, 412),
+        "part_share_null": number(0.187, 0.012, 412),
         "fidelity": {
             "measure": measure,
             "targets": TARGETS,
@@ -151,9 +153,9 @@ def make_diagnosis(
         "part_track": number(14.4, 0.3, 854),
         "completeness_gap": number(0.022, 0.001, 854),
         "rank_correlation": {
-            "parts": number(0.8, 0.1),
+            "parts": {"value": 0.8, "low": -0.3, "high": 0.98, "n": 4},
             "within_image": number(0.562, 0.027),
-            "null_parts": number(0.4, 0.2),
+            "null_parts": {"value": 0.4, "low": -0.8, "high": 0.96, "n": 4},
             "null_within_image": number(0.057, 0.04),
         },
     }

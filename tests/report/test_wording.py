@@ -187,9 +187,10 @@ def test_following_that_could_not_be_computed() -> None:
 def test_parts_are_read_with_ablation_and_the_fixed_grid() -> None:
     reading, document = diagnosis()
     start = (
-        "Of what the part track adds to the score: back 40.0%, forehead 30.0%, tail 20.0% and other 10.0%. Taking "
-        "parts away changes the score in the same order with a rank correlation of 0.800 (the number of filters "
-        "alone: 0.400). The strongest filter at a landmark tells its name "
+        "Of what the part track adds to the score: back 40.0%, forehead 30.0%, tail 20.0% and other 10.0%. Image by "
+        "image their sum misses what the whole track adds by 2.2%. Taking parts away changes the score in no clear "
+        "order of their shares (rank correlation 0.800 over 4 parts; of the number of filters 0.400). The "
+        "strongest filter at a landmark tells its name "
     )
     assert wording.read_parts(reading) == f"{start}about as well as a fixed grid over the crop does."
     of = document["landmark_agreement"]["nmi"]["filters"]
@@ -202,9 +203,17 @@ def test_parts_are_read_with_ablation_and_the_fixed_grid() -> None:
 def test_parts_without_landmarks_or_shares() -> None:
     reading, document = diagnosis(landmarks=False)
     assert wording.read_parts(reading) == (
-        "Of what the part track adds to the score: part 1 40.0%, part 2 30.0% and other 30.0%. Taking parts away "
-        "changes the score in the same order with a rank correlation of 0.800 (the number of filters alone: 0.400)."
+        "Of what the part track adds to the score: part 1 40.0%, part 2 30.0% and other 30.0%. Image by image their "
+        "sum misses what the whole track adds by 2.2%. Taking parts away changes the score in no clear order of their "
+        "shares (rank correlation 0.800 over 4 parts; of the number of filters 0.400)."
     )
+    found = document["contributions"]["rank_correlation"]
+    found["parts"] = number(0.9, 0.08, 9)
+    assert "changes the score in the order of their shares (rank correlation 0.900 over 9 parts" in wording.read_parts(
+        reading
+    )
+    found["parts"] = number(-0.9, 0.08, 9)
+    assert "changes the score against the order of their shares" in wording.read_parts(reading)
     for part in document["parts"]:
         part["contribution"] = number(None)
     assert wording.read_parts(reading) == (
@@ -214,8 +223,21 @@ def test_parts_without_landmarks_or_shares() -> None:
 
 def test_the_summary_says_where_the_evidence_lies() -> None:
     reading, document = diagnosis()
-    assert "evidence" not in wording.summary(reading)  # older files have no part share
+    del document["part_share"], document["part_share_null"]
+    assert "evidence" not in wording.summary(reading)
+    assert wording.read_part_share(reading) == "Not measured: the diagnosis gives no reason."
     document["part_share"] = number(0.416, 0.02)
+    start = (
+        "Of the evidence by which the performer tells images apart, 41.6% stands out in few places. Parts do that; so "
+        "do a lone blob, a mark at a fixed place and some backgrounds."
+    )
+    assert wording.read_part_share(reading) == start
+    document["part_share_null"] = number(0.2, 0.01)
+    assert wording.read_part_share(reading) == (
+        f"{start} It is more than the 20.0% of evidence as strong and as uneven that lies anywhere."
+    )
+    document["part_share_null"] = number(0.4, 0.01)
+    assert "It is no more than the 40.0% of evidence" in wording.read_part_share(reading)
     assert (
         "Of the performer’s own evidence 41.6% stands out in few places of the image: parts do that, and so do a lone "
         "blob, a mark at a fixed place and some backgrounds. The rest lies everywhere."

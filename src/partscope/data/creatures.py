@@ -8,6 +8,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+from torch import Tensor
 
 from partscope.data.creature_kinds import KINDS, PARTS
 from partscope.data.creature_paint import BLACK, mixed, random_paint
@@ -50,13 +51,16 @@ class Creature:
         return np.equal(self.labels[None], marks[:, None, None])
 
 
-def draw_creature(seed: int | tuple[int, ...], kind: str | None, size: int = 96) -> Creature:
+def draw_creature(
+    seed: int | tuple[int, ...], kind: str | None, size: int = 96, without: str | None = None
+) -> Creature:
     """Draw one scene; the same arguments give the same bytes.
 
     Args:
         seed: non-negative integers.
         kind: a name in `KINDS`, or None for a scene without an animal.
         size: side in pixels, at least 16.
+        without: part in `PARTS` that the animal lacks, all else being the same.
 
     Returns:
         The image with landmarks, box and part masks.
@@ -72,7 +76,7 @@ def draw_creature(seed: int | tuple[int, ...], kind: str | None, size: int = 96)
     side = size * _FINE
     ground = paint_background(rng, side)
     _paint(ground, random_clutter(rng, side))
-    body = [] if kind is None else _posed(rng, kind, side)
+    body = [] if kind is None else [shape for shape in _posed(rng, kind, side) if shape.part != without]
     blades = random_blades(rng, side) if rng.random() < 0.5 else []
     scene = np.asarray(ground.reduce(_FINE), np.float32)
     whole = np.zeros((size, size), np.uint8)
@@ -158,6 +162,10 @@ def _box(whole: NDArray[np.uint8]) -> tuple[float, float, float, float]:
     return left, top, float(columns[-1]) + 1 - left, float(rows[-1]) + 1 - top
 
 
+def _as_tensor(image: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1).to(torch.float32) / 255
+
+
 @final
 class CreaturePhotos(PhotoSet):
     """A split of drawn creatures: kinds in turn, every fifth image without an animal.
@@ -198,7 +206,7 @@ class CreaturePhotos(PhotoSet):
             self._drawn[i] = creature.image, creature.landmarks, creature.present
         image, landmarks, present = self._drawn[i]
         return Sample(
-            torch.from_numpy(image).permute(2, 0, 1).to(torch.float32) / 255,
+            _as_tensor(image),
             self.category_of(i),
             torch.from_numpy(landmarks[self._landmarks]),
             torch.from_numpy(present[self._landmarks]),
@@ -211,6 +219,13 @@ class CreaturePhotos(PhotoSet):
         category = self.category_of(i)
         kind = None if category == NEGATIVE else self.categories[category]
         return draw_creature(self._seeds(i), kind, self.input_size)
+
+    def without_part(self, i: int, landmark: int) -> Tensor:
+        """Image `i` drawn without the part of one landmark, all else the same."""
+        category = self.category_of(i)
+        kind = None if category == NEGATIVE else self.categories[category]
+        lacking = PARTS[self._landmarks[landmark]]
+        return _as_tensor(draw_creature(self._seeds(i), kind, self.input_size, without=lacking).image)
 
     def names(self) -> list[str]:
         """Names of all images, in order: split, kind, seed and number."""

@@ -72,6 +72,10 @@ class PhotoSet(ABC):
         """Width and height of the file of image `i`, without decoding it; None where there is no file."""
         return None
 
+    def without_part(self, i: int, landmark: int) -> Tensor | None:
+        """Image `i` drawn without the part of one landmark, (3, S, S); None where a part cannot be left out."""
+        return None
+
     @property
     @abstractmethod
     def transform_digest(self) -> str:

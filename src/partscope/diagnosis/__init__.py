@@ -4,6 +4,7 @@ from partscope.diagnosis.diagnose import Diagnosed, Subject, diagnose_subject
 from partscope.diagnosis.frontier import measure_point
 from partscope.diagnosis.gallery import make_gallery
 from partscope.diagnosis.layers import Layer, Seen, exciting_images, explainer_layer, look, performer_layer, threshold
+from partscope.diagnosis.mimic import mimic
 from partscope.diagnosis.number import Number
 from partscope.diagnosis.part_names import PartNames, name_parts
 from partscope.diagnosis.parts import Assignment, assign
@@ -30,6 +31,7 @@ __all__ = [
     "make_gallery",
     "measure_fields",
     "measure_point",
+    "mimic",
     "name_parts",
     "performer_layer",
     "scaled",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from partscope.diagnosis.ablation import Ablation
 from partscope.diagnosis.grouping import Grouping, nearest
-from partscope.diagnosis.number import Number, interval, mean_number, ratio_number
+from partscope.diagnosis.number import Number, interval, mean_number, rank_number, ratio_number
 from partscope.diagnosis.observe import Peaks
 from partscope.diagnosis.stability import Truth
 from partscope.maths import peak_spread
@@ -126,24 +126,20 @@ def correlations(
     """Do parts that contribute more take more away when they go?
 
     Rank correlation over parts that have filters, of their summed contributions with the change that their
-    absence makes: of means over images, and the mean over images of each image's own. The nulls put the number of
-    a part's filters in place of its contribution.
+    absence makes: of means over images, with an interval over parts, and the mean over images of each image's own.
+    The nulls put the number of a part's filters in place of its contribution.
     """
     keep = [k for k, filters in enumerate(grouping.members) if len(filters)]
     drawn = counts[:, taken.rows]
-    weights = drawn.double()
     if len(keep) < LEAST_PARTS or len(taken.rows) < 2:
         names = ("parts", "within_image", "null_parts", "null_within_image")
         return dict.fromkeys(names, NOTHING._replace(n=len(taken.rows)))
     added = by_part(contribution[taken.rows], grouping)[:, keep]
     gone = (taken.score[:, None] - taken.without[:, keep]).double()
     sizes = torch.tensor([float(len(grouping.members[k])) for k in keep], dtype=torch.float64)
-    total, n = weights.sum(1, keepdim=True), len(taken.rows)
     found = {}
     for prefix, predicted in (("", added), ("null_", sizes.expand_as(added))):
-        value = rank_correlation(predicted.mean(0), gone.mean(0))
-        replicates = rank_correlation((weights @ predicted) / total, (weights @ gone) / total)
-        found[f"{prefix}parts"] = interval(float(value), replicates, n, least=-1.0, most=1.0)
+        found[f"{prefix}parts"] = rank_number(float(rank_correlation(predicted.mean(0), gone.mean(0))), len(keep))
         within = mean_number(rank_correlation(predicted, gone), drawn, least=-1.0)
         found[f"{prefix}within_image"] = within._replace(high=min(within.high, 1.0))
     return found

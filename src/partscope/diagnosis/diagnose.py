@@ -1,7 +1,7 @@
 """Everything measured, as the content of ``diagnosis.json``."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +17,14 @@ from partscope.diagnosis.following import halves, keypoint_regression, landmark_
 from partscope.diagnosis.grouping import cluster, vote
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
-from partscope.diagnosis.part_share import LEAST, LEAST_UNITS, contrast, part_share_number
+from partscope.diagnosis.part_share import (
+    LEAST,
+    LEAST_RARE,
+    LEAST_UNITS,
+    contrast,
+    part_share_null,
+    part_share_number,
+)
 from partscope.diagnosis.parts import (
     Assignment,
     assign,
@@ -72,16 +79,30 @@ def diagnose_subject(subject: Subject, settings: DiagnoseSettings) -> Iterator[i
     Yields:
         Images done so far, and last the diagnosis.
     """
-    answers = subject.right if subject.right is not None else torch.full((len(subject.store),), -1)
-    seen: Observation | None = None
-    for event in observe(subject.explainer, subject.performer, subject.store, answers):
-        if isinstance(event, int):
-            yield event
-        else:
-            seen = event
-    assert seen is not None
+    seen = yield from observed(subject)
     found = measure(subject, seen, settings)
     yield found._replace(content=found.content | measure_parts(subject, found, settings))
+
+
+def observed(subject: Subject) -> Generator[int, None, Observation]:
+    """Runs performer and explainer on the test images.
+
+    Yields:
+        Images done so far.
+
+    Returns:
+        What was seen, through ``return`` of the generator.
+    """
+    for event in observe(subject.explainer, subject.performer, subject.store, answers_of(subject)):
+        if not isinstance(event, int):
+            return event
+        yield event
+    raise AssertionError("observe ends with what it saw")
+
+
+def answers_of(subject: Subject) -> Int[Tensor, " n"]:
+    """Score index that is right for each image, -1 where none is known."""
+    return subject.right if subject.right is not None else torch.full((len(subject.store),), -1)
 
 
 def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> Diagnosed:
@@ -95,11 +116,13 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     assigned = {name: assign(peaks, labels.category, labels.owners) for name, peaks in layers.items()}
     mine = assigned["explainer"]
     shares = contribution_shares(seen.contribution, owned)
+    evidence = contrast(performer, subject.store)
     truth = shown_truth(subject)
     content: dict[str, Any] = {
         "format": FORMAT,
         "p": p_number(subject, seen, counts).as_json(),
-        "part_share": part_share_number(contrast(performer, subject.store), counts).as_json(),
+        "part_share": part_share_number(evidence).as_json(),
+        "part_share_null": part_share_null(evidence).as_json(),
         "fidelity": fidelity(seen, subject.right, performer.target_names, counts),
     }
     absent: dict[str, str] = {}
@@ -121,7 +144,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
         absent["part_share"] = (
             f"the tap has only {rows} x {columns} units: too few to tell few places from everywhere"
             if rows * columns < LEAST_UNITS
-            else f"fewer than {LEAST} pairs of test images get different answers of the performer"
+            else f"it takes {LEAST} test images, {LEAST_RARE} of them with another answer of the performer than most"
         )
     if subject.right is None:
         absent["fidelity.performer"] = "no labels match the performer's scores: disagreement stands for error"
@@ -174,9 +197,8 @@ def measure_parts(subject: Subject, found: Diagnosed, settings: DiagnoseSettings
         finest = round(seen.explainer.units**0.5)
         scores = landmark_agreement(levels, truth, owned, float(side), finest, counts)
         content["landmark_agreement"] = found.content["landmark_agreement"] | scores
-    answers = subject.right if subject.right is not None else torch.full((len(store),), -1)
     rows = some_objects(owned)
-    taken = ablate(subject.explainer, subject.performer, store, answers, grouping.members, rows)
+    taken = ablate(subject.explainer, subject.performer, store, answers_of(subject), grouping.members, rows)
     content["parts"] = part_rows(
         seen.contribution, grouping, taken, seen.explainer, shown["explainer"], checks, owned, diagonal, counts
     )

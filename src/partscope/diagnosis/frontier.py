@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from partscope.diagnosis.diagnose import Subject, p_number
+from partscope.diagnosis.diagnose import Subject, observed, p_number
 from partscope.diagnosis.fidelity import fidelity
 from partscope.diagnosis.number import paired_difference, resample
-from partscope.diagnosis.observe import Observation, observe
 from partscope.settings import DiagnoseSettings
 from partscope.training import winner
 
@@ -23,14 +22,7 @@ def measure_point(subject: Subject, settings: DiagnoseSettings) -> Iterator[int 
         ``fvu`` of the last target, ``parts_only_fvu`` of the part track alone, and with labels ``error`` and
         ``added_error``, without them ``disagreement``.
     """
-    answers = subject.labels.category.new_full((len(subject.store),), -1) if subject.right is None else subject.right
-    seen: Observation | None = None
-    for event in observe(subject.explainer, subject.performer, subject.store, answers):
-        if isinstance(event, int):
-            yield event
-        else:
-            seen = event
-    assert seen is not None
+    seen = yield from observed(subject)
     counts = resample(len(subject.store), settings.resamples)
     found = fidelity(seen, subject.right, subject.performer.target_names, counts)
     row = {

@@ -170,7 +170,7 @@ def _append_fidelity(
     targets: tuple[Tensor, ...],
     means: list[Tensor],
 ) -> None:
-    truth = _activated(performer, targets)
+    truth = activated(performer, targets)
     silenced: dict[str, Silenced | None] = {
         "full": None,
         "parts_only": "ordinary",
@@ -178,16 +178,15 @@ def _append_fidelity(
     }
     for variant, silent in silenced.items():
         outputs = explainer.decode(parts, ordinary, silent)
-        errors = [
-            (u - v).square().flatten(1).sum(1) for u, v in zip(_activated(performer, outputs), truth, strict=True)
-        ]
+        errors = [(u - v).square().flatten(1).sum(1) for u, v in zip(activated(performer, outputs), truth, strict=True)]
         rows.setdefault(f"error.{variant}", []).append(torch.stack(errors, 1).cpu())
         rows.setdefault(f"rebuilt.{variant}", []).append(performer.resume(outputs[-1], "last").cpu())
     norms = [(v - m).square().flatten(1).sum(1) for v, m in zip(truth, means, strict=True)]
     rows.setdefault("norm", []).append(torch.stack(norms, 1).cpu())
 
 
-def _activated(performer: Performer, targets: tuple[Tensor, ...]) -> list[Tensor]:
+def activated(performer: Performer, targets: tuple[Tensor, ...]) -> list[Tensor]:
+    """Targets behind their own activations."""
     return [performer.target_activation(i)(t.clone()) for i, t in enumerate(targets)]
 
 
@@ -195,7 +194,7 @@ def _activated(performer: Performer, targets: tuple[Tensor, ...]) -> list[Tensor
 def _target_means(performer: Performer, store: FeatureStore, batch_size: int) -> list[Tensor]:
     totals: list[Tensor] = []
     for _, features in store.batches(batch_size):
-        sums = [t.sum(0).double() for t in _activated(performer, features.targets)]
+        sums = [t.sum(0).double() for t in activated(performer, features.targets)]
         totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
     return [(t / len(store)).float() for t in totals]
 

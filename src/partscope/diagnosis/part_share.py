@@ -6,13 +6,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from partscope.diagnosis.number import Number, interval
-from partscope.maths import evidence_profile, part_share, smoothed
+from partscope.diagnosis.number import Number, dyadic_number
+from partscope.maths import evidence_profile, normal_profile, part_share, smoothed
 from partscope.performers import Performer
 from partscope.training import FeatureStore, winner
 
 PAIRS, STEPS = 300, 6
-LEAST = 30
+LEAST, LEAST_RARE = 30, 5
+"""Images below which nothing is said, in all and of answers other than the most frequent one."""
 LEAST_UNITS = 36
 """Units of the tap below which few places cannot be told from everywhere."""
 
@@ -61,17 +62,17 @@ def contrast(
         batch_size: pairs at a time.
 
     Returns:
-        What was found; None where fewer than `LEAST` pairs have different answers, or the tap has
-        fewer than `LEAST_UNITS` units.
+        What was found; None where there are fewer than `LEAST` images, or fewer than `LEAST_RARE` whose answer is
+        not the most frequent one, or the tap has fewer than `LEAST_UNITS` units.
     """
     if store.rows([0]).tap[0, 0].numel() < LEAST_UNITS:
         return None
     with torch.no_grad():
         scores = torch.cat([_scores(performer, f.tap).cpu() for _, f in store.batches(batch_size)])
     answer = winner(scores)
-    first, second = differing_pairs(answer, pairs, torch.Generator().manual_seed(seed))
-    if len(first) < LEAST:
+    if len(answer) < LEAST or len(answer) - int(torch.bincount(answer).max()) < LEAST_RARE:
         return None
+    first, second = differing_pairs(answer, pairs, torch.Generator().manual_seed(seed))
     gap, total, profile = [], [], []
     for i, j in zip(torch.split(first, batch_size), torch.split(second, batch_size), strict=True):
         evidence = _evidence(performer, store.rows(i).tap, store.rows(j).tap, answer[i], answer[j]).cpu()
@@ -81,15 +82,20 @@ def contrast(
     return Contrast(first, second, torch.cat(gap), torch.cat(total), torch.cat(profile))
 
 
-def part_share_number(found: Contrast | None, counts: Int[Tensor, "b n"]) -> Number:
-    """The part share with its bootstrap interval over images; nan where too few pairs differ in their answers."""
-    if found is None:
+def part_share_number(found: Contrast | None) -> Number:
+    """The part share with its interval over images; nan where there was nothing to contrast."""
+    return _number(None if found is None else found.profile, found)
+
+
+def part_share_null(found: Contrast | None) -> Number:
+    """The same of evidence that has each pair's mean and variance but no places: `partscope.maths.normal_profile`."""
+    return _number(None if found is None else normal_profile(found.profile), found)
+
+
+def _number(profile: Tensor | None, found: Contrast | None) -> Number:
+    if found is None or profile is None:
         return Number(float("nan"), float("nan"), float("nan"), 0)
-    images = len(torch.unique(torch.cat([found.first, found.second])))
-    weight = (counts[:, found.first] * counts[:, found.second]).double()
-    profile = found.profile.double()
-    value = part_share(profile.sum(0, keepdim=True))
-    return interval(float(value), part_share(weight @ profile), images, least=0.0, most=1.0)
+    return dyadic_number(part_share, profile, found.first, found.second, least=0.0, most=1.0)
 
 
 def margin(scores: Float[Tensor, "m c"], first: Int[Tensor, " m"], second: Int[Tensor, " m"]) -> Float[Tensor, " m"]:

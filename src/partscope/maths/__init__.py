@@ -45,7 +45,7 @@ from partscope.maths.objective import (
     reconstruction_loss,
     reconstruction_scale,
 )
-from partscope.maths.part_share import evidence_profile, part_share, smoothed, spread_line
+from partscope.maths.part_share import evidence_profile, normal_profile, part_share, smoothed, spread_line
 from partscope.maths.part_vote import OTHER, PartShares, part_shares, vote_part
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field, unit_points
 from partscope.maths.template import part_templates, template_scale, template_side
@@ -85,6 +85,7 @@ __all__ = [
     "mixing_loss",
     "mixing_weight",
     "nearest_landmark_r2",
+    "normal_profile",
     "normalise",
     "normalised_mutual_information",
     "null_best_fixed",

@@ -34,6 +34,22 @@ def evidence_profile(evidence: Float[Tensor, "N H W"]) -> Float[Tensor, "N U"]:
     return evidence.flatten(1).sort(dim=1, descending=True).values
 
 
+def normal_profile(profile: Float[Tensor, "N U"]) -> Float[Tensor, "N U"]:
+    """The profile that evidence of the same mean and variance would have if it were normally distributed over units.
+
+    Expected order statistics by Blom's approximation: ``m + s z((U - r - 3/8) / (U + 1/4))`` at rank r from 0, z the
+    normal quantile, m the mean and s the standard deviation over the map's units. Chance alone leaves such a profile.
+
+    >>> normal_profile(torch.tensor([[3.0, 1.0, -1.0]]))[0].round(decimals=2).tolist()
+    [2.42, 1.0, -0.42]
+    """
+    units = profile.shape[1]
+    rank = torch.arange(units, dtype=profile.dtype, device=profile.device)
+    quantile: Tensor = torch.special.ndtri((units - rank - 0.375) / (units + 0.25))
+    deviation = profile.var(1, correction=0, keepdim=True).sqrt()
+    return profile.mean(1, keepdim=True) + deviation * quantile
+
+
 def spread_line(profile: Float[Tensor, "B U"]) -> Float[Tensor, "B U"]:
     """What evidence that lies everywhere would have at each rank: the straight line through middling ranks.
 

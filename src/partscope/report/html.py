@@ -79,6 +79,7 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
         location_rows=LOCATION_ROWS,
         protocols=PROTOCOLS,
         part_tables=part_tables(diagnosis),
+        mimic=wording.read_mimic(diagnosis) if diagnosis.get("mimic") else None,
         fidelity_charts=fidelity_charts(diagnosis),
         branches=wording.BRANCHES,
         frontier=frontier(diagnosis),

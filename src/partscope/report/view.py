@@ -72,8 +72,6 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     last = str(diagnosis.get("fidelity.targets")[-1])
     measure = diagnosis.get("fidelity.measure")
     own = [Figure("Performer’s own error", diagnosis.estimate("fidelity.performer.error"), "percent")]
-    share = [Figure("Performer’s part share", diagnosis.estimate("part_share"), "plain")]
-    share = share if diagnosis.get("part_share") else []  # older files lack it
     cards = [
         Card(
             "p",
@@ -82,7 +80,6 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
             [
                 Figure(f"FVU of {last}, parts only", wording.last_target(diagnosis, "parts_only"), "plain"),
                 Figure(f"FVU of {last}, ordinary only", wording.last_target(diagnosis, "ordinary_only"), "plain"),
-                *share,
             ],
             wording.read_p(diagnosis),
         ),
@@ -98,6 +95,8 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
             wording.read_fidelity(diagnosis),
         ),
     ]
+    if diagnosis.get("part_share"):  # older files lack it
+        cards.insert(0, _part_share(diagnosis))
     field = "location_instability.released"
     if diagnosis.get("location_instability"):
         figures = [
@@ -127,6 +126,17 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
     lead = Figure("Explainer’s filters", diagnosis.estimate("diversity.explainer.spread"), "length")
     cards.append(Card("spread", "Spread within an image", lead, spreads, wording.read_spread(diagnosis)))
     return cards
+
+
+def _part_share(diagnosis: Diagnosis) -> Card:
+    null = Figure("As uneven, lying anywhere", diagnosis.estimate("part_share_null"), "percent")
+    return Card(
+        "part-share",
+        "Part share of the performer’s evidence",
+        Figure("Part share", diagnosis.estimate("part_share"), "percent"),
+        [null] if diagnosis.get("part_share_null") else [],
+        wording.read_part_share(diagnosis),
+    )
 
 
 def _following(diagnosis: Diagnosis) -> Card:
@@ -215,7 +225,23 @@ def part_tables(diagnosis: Diagnosis) -> list[Table]:
                 kept = {key: how for key, how in layers.items() if key in of}
                 name = f"{title} of landmarks{f', by {level}' if level else ''}"
                 tables.append(Table(name, [n for n, _ in kept.values()], [(title, _figures(diagnosis, field, kept))]))
+    if diagnosis.get("mimic"):
+        tables.append(_mimic(diagnosis))
     return tables
+
+
+def _mimic(diagnosis: Diagnosis) -> Table:
+    columns = {
+        "correlation": ("Correlation of the changes", "plain"),
+        "null_other_image": ("With another image’s", "plain"),
+        "ratio": ("Explainer’s change / performer’s", "plain"),
+        "size": ("Squared change / variance", "plain"),
+        "performer_score": ("Performer’s score", "plain"),
+        "explainer_score": ("Explainer’s score", "plain"),
+    }
+    parts = diagnosis.get("mimic.parts")
+    rows = [(part["name"], _figures(diagnosis, f"mimic.parts.{k}", columns)) for k, part in enumerate(parts)]
+    return Table("Taken away", [title for title, _ in columns.values()], rows)
 
 
 def _figures(diagnosis: Diagnosis, field: str, columns: dict[str, tuple[str, str]]) -> list[Figure | None]:

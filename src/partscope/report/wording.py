@@ -61,6 +61,21 @@ def summary(diagnosis: Diagnosis) -> str:
     return " ".join(sentences)
 
 
+def read_part_share(diagnosis: Diagnosis) -> str:
+    """Reads the part share against what chance makes stand out."""
+    share, null = diagnosis.estimate("part_share"), diagnosis.estimate("part_share_null")
+    if share.value is None:
+        return f"Not measured: {diagnosis.get('absent.part_share', 'the diagnosis gives no reason')}."
+    sentence = (
+        f"Of the evidence by which the performer tells images apart, {percent(share.value)} stands out in few places. "
+        "Parts do that; so do a lone blob, a mark at a fixed place and some backgrounds."
+    )
+    if null.value is None:
+        return sentence
+    found = "more than" if (share.low or 0.0) > null.value else "no more than"
+    return f"{sentence} It is {found} the {percent(null.value)} of evidence as strong and as uneven that lies anywhere."
+
+
 def read_p(diagnosis: Diagnosis) -> str:
     """Reads p together with what the part track carries alone."""
     p, parts = diagnosis.estimate("p"), last_target(diagnosis, "parts_only")
@@ -162,12 +177,17 @@ def read_parts(diagnosis: Diagnosis) -> str:
     if not known:
         return "The part track’s contributions to the scores do not add up to more than 0, so no part has a share."
     sentence = f"Of what the part track adds to the score: {words(known)}."
+    gap = diagnosis.estimate("contributions.completeness_gap")
+    if gap.value is not None:
+        sentence += f" Image by image their sum misses what the whole track adds by {percent(gap.value)}."
     rank = "contributions.rank_correlation"
     found, null = diagnosis.estimate(f"{rank}.parts"), diagnosis.estimate(f"{rank}.null_parts")
     if found.value is not None:
-        beside = f" (the number of filters alone: {plain(null.value)})" if null.value is not None else ""
-        sentence += " Taking parts away changes the score in the same order with a rank correlation of "
-        sentence += f"{plain(found.value)}{beside}."
+        low, high = found.low or -1.0, found.high or 1.0
+        order = "in the order of" if low > 0 else "against the order of" if high < 0 else "in no clear order of"
+        beside = f"; of the number of filters {plain(null.value)}" if null.value is not None else ""
+        sentence += f" Taking parts away changes the score {order} their shares (rank correlation {plain(found.value)}"
+        sentence += f" over {counted(found.n, 'part')}{beside})."
     mine, grid = (diagnosis.estimate(f"landmark_agreement.nmi.filters.{n}") for n in ("explainer", "null_grid"))
     if mine.value is None or grid.value is None:
         return sentence
@@ -176,6 +196,26 @@ def read_parts(diagnosis: Diagnosis) -> str:
     else:
         verdict = "better than" if mine.value > grid.value else "less well than"
     return f"{sentence} The strongest filter at a landmark tells its name {verdict} a fixed grid over the crop does."
+
+
+def read_mimic(diagnosis: Diagnosis) -> str:
+    """Reads how the explainer changes when parts are taken out of the image, against the performer."""
+    how = {
+        "drawn without": "the image is drawn anew without it",
+        "masked": "a square about its landmark is painted in the image’s mean colour",
+    }
+    content = diagnosis.get("mimic")
+    parts = [(k, part["name"]) for k, part in enumerate(content["parts"][:-1])]
+    values = [(diagnosis.estimate(f"mimic.parts.{k}.correlation").value, name) for k, name in parts]
+    known = sorted((value, name) for value, name in values if value is not None)
+    start = f"A part is taken away: {how[content['method']]}. Does the explainer change as the performer does?"
+    if not known:
+        return start
+    (least, weakest), (most, strongest) = known[0], known[-1]
+    return (
+        f"{start} Its change correlates with the performer’s by {plain(least)} ({weakest}) to {plain(most)} "
+        f"({strongest}); 1 would be the same change. The last row covers a patch away from all landmarks."
+    )
 
 
 def read_spread(diagnosis: Diagnosis) -> str:
@@ -218,6 +258,8 @@ def limits(diagnosis: Diagnosis) -> list[str]:
         f"{GATE} The decoder can amplify what the ordinary track passes at a small weight. Only the "
         "errors with one "
         "track silenced show what each track carries.",
+        "The part share sees only that evidence stands out in few places of the tap, not that a person would call them "
+        "parts; parts over more than two fifths of the image lower it.",
         "A low location instability can be won by a constant: a point fixed at the image centre is "
         "often steadier than any "
         "filter. It speaks for parts only together with the spread and the three nulls.",
