@@ -1,4 +1,4 @@
-"""The performer's frozen tail as a judge: what Explainer+cls learns by instead of the reconstruction (paper, App. J)."""
+"""The performer's frozen tail as a judge: what Explainer+cls learns by instead of reconstruction (paper, App. J)."""
 
 from typing import NamedTuple
 
