@@ -254,6 +254,7 @@ def collapse(diagnosis: Diagnosis) -> str:
 def limits(diagnosis: Diagnosis) -> list[str]:
     """What the numbers of this report cannot say."""
     counts = diagnosis.get("counts")
+    told = "; the table of seeds shows the first" if diagnosis.get("seeds") else "; `fit --seeds 3` shows the first"
     sentences = [
         f"{GATE} The decoder can amplify what the ordinary track passes at a small weight. Only the "
         "errors with one "
@@ -263,9 +264,8 @@ def limits(diagnosis: Diagnosis) -> list[str]:
         "A low location instability can be won by a constant: a point fixed at the image centre is "
         "often steadier than any "
         "filter. It speaks for parts only together with the spread and the three nulls.",
-        "Intervals come from drawing the test images again. They do not contain the differences "
-        "between seeds, between "
-        "training sets, or between performers: fit again with other seeds to see those.",
+        "Intervals come from drawing the test images again. They do not contain the differences between seeds, between "
+        f"training sets, or between performers{told}.",
     ]
     if diagnosis.get("location_instability"):
         sentences.append(

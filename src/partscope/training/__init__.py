@@ -3,7 +3,7 @@
 from partscope.training.answers import Answers, answers_of, chance_errors, errors_of
 from partscope.training.classifier import beginning, make_learner, split_images, training_mean
 from partscope.training.features import FeatureSource, FeatureStore, compute_features, identity_of
-from partscope.training.fit import Labels, Learner, StepRecord, measure_means, start_magnitudes
+from partscope.training.fit import Labels, Learner, StepRecord, fresh_learner, measure_means, start_magnitudes
 from partscope.training.labels import (
     check_score_names,
     given_labels,
@@ -34,6 +34,7 @@ __all__ = [
     "compute_features",
     "empty_explainer",
     "errors_of",
+    "fresh_learner",
     "given_labels",
     "identity_of",
     "make_learner",

@@ -21,10 +21,11 @@ from partscope.maths import (
     robust_gradient,
 )
 from partscope.nets import Explained, Explainer
-from partscope.settings import FitSettings
+from partscope.performers import Performer
+from partscope.settings import ExplainerSettings, FitSettings
 from partscope.training.features import FeatureStore
 from partscope.training.online import OnlineState
-from partscope.training.survey import Survey
+from partscope.training.survey import Survey, build_explainer, survey
 
 REMEASURE_EVERY = 10
 WARM_UP = 0.05
@@ -280,6 +281,31 @@ def measure_means(explainer: Explainer, store: FeatureStore) -> None:
         totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
     explainer.mean_interpretable.copy_(totals[0] / len(store))
     explainer.mean_ordinary.copy_(totals[1] / len(store))
+
+
+def fresh_learner(
+    performer: Performer,
+    store: FeatureStore,
+    labels: Labels,
+    explainer: ExplainerSettings,
+    settings: FitSettings,
+    device: torch.device | str,
+) -> tuple[Learner, Survey]:
+    """A learner at its first step, and the constants that it was built with.
+
+    Args:
+        performer: the network.
+        store: its features on the training images.
+        labels: of the training images.
+        explainer: settings of the explainer.
+        settings: settings of the fit; its seed is also that of new weights.
+        device: where to learn.
+    """
+    counted = labels.category >= 0
+    constants = survey(performer, store, counted)
+    built = build_explainer(performer, store, constants.gain, explainer, settings.seed).to(device)
+    start_magnitudes(built, store, counted)
+    return Learner(built, store, labels, constants, settings), constants
 
 
 @torch.no_grad()
