@@ -65,7 +65,7 @@ def test_every_number_has_value_interval_and_count(subject: Subject, seen: Obser
         assert number["low"] <= number["value"] <= number["high"], path
         assert number["n"] > 0, path
     assert set(content["location_instability"]["released"]) == set(content["location_instability"]["all"]) == {
-        "explainer", "top_conv", "tap", "null_center", "null_random", "null_best_fixed",
+        "explainer", "top_conv", "tap", "null_center", "null_random", "null_best_fixed", "explainer_less_top_conv",
     }  # fmt: skip
     assert content["absent"].keys() <= {"filters.contribution"}
 

@@ -13,7 +13,7 @@ from partscope.diagnosis.agreement import landmark_agreement
 from partscope.diagnosis.cautions import cautions
 from partscope.diagnosis.contributions import confirmed, contributions, part_rows
 from partscope.diagnosis.fidelity import fidelity
-from partscope.diagnosis.following import halves, keypoint_regression, landmark_r2
+from partscope.diagnosis.following import LESS, halves, keypoint_regression, landmark_r2
 from partscope.diagnosis.grouping import cluster, vote
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
@@ -33,7 +33,7 @@ from partscope.diagnosis.parts import (
     silent_share,
     wander,
 )
-from partscope.diagnosis.stability import Truth, diversity, instability, nulls
+from partscope.diagnosis.stability import Truth, diversity, instability, less, nulls
 from partscope.maths import landmark_spread, nearest_landmark_r2, unit_points
 from partscope.nets import Explainer
 from partscope.performers import Performer
@@ -236,10 +236,11 @@ def _stability(
     deviation = torch.empty(0)
     for protocol, top in (("released", settings.top_images), ("all", None)):
         numbers: dict[str, Number] = {}
-        for name, peaks in layers.items():
-            numbers[name], single = instability(peaks, assigned[name].valid, chosen, diagonal, top, counts)
-            if name == "explainer" and protocol == "released":
-                deviation = single
+        found = {n: instability(p, assigned[n].valid, chosen, diagonal, top, counts) for n, p in layers.items()}
+        if protocol == "released":
+            deviation = found["explainer"].single
+        numbers |= {name: layer.number for name, layer in found.items()}
+        numbers[LESS] = less(found["explainer"], found["top_conv"])
         numbers |= nulls(chosen, subject.labels.category, filters_of, grid, size, top, counts)
         result[protocol] = {name: number.as_json() for name, number in numbers.items()}
     return result, deviation

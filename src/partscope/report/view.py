@@ -17,6 +17,7 @@ LOCATION_ROWS = {
     "null_best_fixed": ("No image: best fixed point", "null"),
     "null_random": ("No image: random points", "null"),
 }
+LESS = "explainer_less_top_conv"
 PROTOCOLS = {"released": "Top images", "all": "All images"}
 
 
@@ -103,12 +104,13 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
         figures = [
             Figure(label, diagnosis.estimate(f"{field}.{key}"), "length") for key, (label, _) in LOCATION_ROWS.items()
         ]
+        paired = Figure("Filters less top layer, paired", diagnosis.estimate(f"{field}.{LESS}"), "length")
         cards.append(
             Card(
                 "instability",
                 "Location instability",
                 figures[0],
-                figures[1:],
+                [*figures[1:], *([paired] if diagnosis.get(f"{field}.{LESS}") else [])],
                 wording.read_instability(diagnosis),
             )
         )
@@ -142,6 +144,7 @@ def _part_share(diagnosis: Diagnosis) -> Card:
 
 def _following(diagnosis: Diagnosis) -> Card:
     r2, points = "landmark_r2.released", "keypoint_regression"
+    both = int(diagnosis.get(f"keypoint_regression.{LESS}") is not None)  # older files lack it
     return Card(
         "following",
         "R² with the nearest landmark",
@@ -153,6 +156,7 @@ def _following(diagnosis: Diagnosis) -> Card:
             Figure("Keypoint regression, filters", diagnosis.estimate(f"{points}.explainer"), "length"),
             Figure("Keypoint regression, top layer", diagnosis.estimate(f"{points}.top_conv"), "length"),
             Figure("Mean landmark, no image", diagnosis.estimate(f"{points}.null_mean_landmark"), "length"),
+            *([Figure("Filters less top layer, paired", diagnosis.estimate(f"{points}.{LESS}"), "length")] * both),
         ],
         wording.read_following(diagnosis),
     )
