@@ -1,6 +1,6 @@
 """Other ways to get part detectors from the same features, under the same metrics as the explainer's filters.
 
-Command:   python benchmarks/baselines.py RUN [RUN ...] [--keep NAME] [--seeds 3] [--networks 1] [--only METHOD ...]
+Command:   python benchmarks/baselines.py RUN [RUN ...] [--keep NAME] [--seeds 1] [--networks 1] [--only METHOD ...]
 Expected:  twenty minutes for the demo, an hour for the birds, on one core.
 Last result: docs/results.md, "Beside other part detectors".
 
@@ -31,16 +31,7 @@ from partscope.nets import Explainer
 from partscope.run import Event, open_run, open_training
 from partscope.settings import Job
 from partscope.subject import OpenedRun
-from partscope.training import (
-    FeatureStore,
-    Labels,
-    Learner,
-    build_explainer,
-    measure_means,
-    start_magnitudes,
-    survey,
-    tail_of,
-)
+from partscope.training import FeatureStore, Labels, fresh_learner, measure_means
 
 SIMPLE = {"channels": channels, "random projections": projections, "k-means": clusters, "NMF": factors}
 METHODS = ("explainer", "Explainer+cls", "interpretable CNN", "sparse autoencoder", *SIMPLE)
@@ -140,15 +131,11 @@ class Bench:
 
 def learned(job: Job, run: OpenedRun, store: FeatureStore, labels: Labels) -> Explainer:
     """An explainer fitted by a job's settings on features that are there."""
-    performer = run.subject.performer
-    objects = labels.category >= 0
-    constants = survey(performer, store, objects)
-    explainer = build_explainer(performer, store, constants.gain, job.explainer, job.fit.seed)
-    start_magnitudes(explainer, store, objects)
-    for _ in Learner(explainer, store, labels, constants, job.fit, tail_of(job.fit, performer, store, labels)):
+    learner, _ = fresh_learner(run.subject.performer, store, labels, job.explainer, job.fit, "cpu")
+    for _ in learner:
         pass
-    measure_means(explainer, store)
-    return explainer
+    measure_means(learner.explainer, store)
+    return learner.explainer
 
 
 def main() -> None:
@@ -156,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path, nargs="+", help="a finished run; further ones are its other seeds")
     parser.add_argument("--keep", type=str, help="name to keep the rows under")
-    parser.add_argument("--seeds", type=int, default=3, help="of methods that learn from positions")
+    parser.add_argument("--seeds", type=int, default=1, help="of methods that learn from positions")
     parser.add_argument("--networks", type=int, default=1, help="seeds of Explainer+cls and the interpretable CNN")
     parser.add_argument("--only", nargs="*", choices=METHODS, default=list(METHODS))
     options = parser.parse_args()

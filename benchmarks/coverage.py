@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from figures import keep
+from figures import keep, kept
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -129,14 +129,15 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--images", type=int, nargs="*", default=[50, 100, 200, 500])
     parser.add_argument("--redraws", type=int, nargs="*", default=[200, 1000])
+    parser.add_argument("--only", nargs="*", default=list(KINDS), help="kinds of numbers; the others stay as kept")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    rows: dict[str, dict[str, dict[str, float]]] = {}
+    rows: dict[str, dict[str, dict[str, float]]] = kept("coverage")["rows"] if options.keep else {}
     for redraws in options.redraws:
-        rows[str(redraws)] = {}
-        for label, kind in KINDS.items():
+        for label in options.only:
+            kind = KINDS[label]
             found = {str(n): coverage(kind, n, redraws, options.cases, label) for n in options.images}
-            rows[str(redraws)][label] = found
+            rows.setdefault(str(redraws), {})[label] = found
             print(redraws, label, found, flush=True)
     if options.keep:
         keep("coverage", "python benchmarks/coverage.py --keep", {"rows": rows, "cases": options.cases})

@@ -300,6 +300,26 @@ def readers_table() -> str:
     )
 
 
+# ---- the frontier
+
+
+def frontier_table(name: str) -> Callable[[], str]:
+    """One row an eta."""
+
+    def write() -> str:
+        heads = {
+            "p": "p", "fvu": "FVU", "parts_only_fvu": "FVU, parts only", "error": "error",
+            "added_error": "error above the performer's",
+        }  # fmt: skip
+        lines = ["| eta | further epochs | " + " | ".join(heads.values()) + " |", "|--:|--:|" + "--:|" * len(heads)]
+        for row in kept(f"run_{name}")["frontier"]:
+            cells = " | ".join(shown(row[key]) for key in heads)
+            lines.append(f"| {row['eta']:g} | {row['epochs'] or '0 (the run)'} | {cells} |")
+        return "\n".join(lines)
+
+    return write
+
+
 # ---- parts taken away
 
 
@@ -476,6 +496,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": run_table("demo"),
     "alexnet_cub": run_table("alexnet_cub"),
     "squeezenet_voc": run_table("squeezenet_voc"),
+    "frontier_demo": frontier_table("demo"),
     "mimic_demo": mimic_table("demo"),
     "mimic_alexnet_cub": mimic_table("alexnet_cub"),
     "planted_truth": planted_table,

@@ -92,7 +92,7 @@ def main() -> None:
     """Measures every performer and prints a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True, help="folder of the trained performers; made if needed")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tried", action="store_true", help="judge other definitions as well (on development seeds)")
     parser.add_argument("--networks", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
     parser.add_argument("--keep", action="store_true", help="keep the rows for benchmarks/figures.py")

@@ -16,9 +16,14 @@ from figures import keep, run_rows
 KEYS = (
     *("p", "part_share", "part_share_null", "fidelity", "location_instability", "landmark_r2", "keypoint_regression"),
     *("landmark_agreement", "diversity", "contributions", "mimic", "counts", "categories", "crop", "warnings"),
-    "provenance",
+    *("frontier", "provenance"),
 )
-COMMANDS = {"demo": "partscope demo", "alexnet_cub": "examples/real_photos", "squeezenet_voc": "examples/real_photos"}
+COMMANDS = {
+    "demo": "partscope demo",
+    "alexnet_cub": "examples/real_photos",
+    "squeezenet_voc": "examples/real_photos",
+    "alexnet_voc": "examples/real_photos",
+}
 
 
 def headline(found: dict[str, Any]) -> dict[str, Any]:

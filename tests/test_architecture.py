@@ -10,7 +10,8 @@ LAYERS = {
     "errors": 0, "version": 0, "files": 1, "matlab5": 1, "settings": 1, "train_settings": 1.5, "figure_settings": 1.5,
     "maths": 1, "performers": 2, "data": 2, "nets": 3, "training": 4, "diagnosis": 5, "report": 5, "folder": 5,
     "subject": 5.5, "live": 5.5, "run": 6, "train_run": 6, "cli_data": 6, "figures": 6.5, "cli_figure": 6.8,
-    "cli_tables": 6.8, "cli_moved": 6.1, "frontier": 6.2, "cli_frontier": 6.8, "cli": 7, "__main__": 8, "__init__": 9,
+    "cli_tables": 6.8, "cli_moved": 6.1, "frontier": 6.2, "seeds": 6.2, "cli_frontier": 6.8,
+    "cli": 7, "__main__": 8, "__init__": 9,
 }  # fmt: skip
 LIBRARIES = {
     "errors": set(),
@@ -32,6 +33,7 @@ LIBRARIES = {
     "cli_figure": {"jsonargparse"},
     "cli_frontier": {"jsonargparse", "rich"},
     "frontier": set(),
+    "seeds": {"torch"},
     "cli_tables": {"rich"},
     "cli_moved": {"jsonargparse"},
     "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "markupsafe"},

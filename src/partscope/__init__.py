@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from partscope.performers import Features, Performer, load_performer
     from partscope.report import open_diagnosis, write_comparison, write_report
     from partscope.run import Event, diagnose, fit
+    from partscope.seeds import repeat_seeds
     from partscope.train_run import TrainEvent, train_performer
 
 _LATER = {
@@ -46,6 +47,7 @@ _LATER = {
     "load_performer": "partscope.performers",
     "load_photos": "partscope.data",
     "open_diagnosis": "partscope.report",
+    "repeat_seeds": "partscope.seeds",
     "sweep_eta": "partscope.frontier",
     "train_performer": "partscope.train_run",
     "write_comparison": "partscope.report",
@@ -96,6 +98,7 @@ __all__ = [
     "load_performer",
     "load_photos",
     "open_diagnosis",
+    "repeat_seeds",
     "resolve",
     "sweep_eta",
     "train_performer",

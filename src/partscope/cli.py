@@ -36,7 +36,8 @@ Which object parts does a CNN use, where, and how much of its decision rests on 
 commands:
   demo                  the whole job on drawn creatures, in about a minute: start here
   data CONFIG           show what a data set holds, and every fault in it, before anything is learned from it
-  fit CONFIG --out DIR  learn an explainer for a network, diagnose it, write the report; resumes DIR
+  fit CONFIG --out DIR  learn an explainer for a network, diagnose it, write the report; resumes DIR;
+                        --seeds 3 fits it three times and tells how far the numbers differ
   train-performer CONFIG --out DIR
                         train a network on your images first: its head, or all of it; fit takes DIR
   diagnose DIR          measure a fitted run again, here or on another machine
@@ -170,8 +171,15 @@ def _demo(arguments: list[str]) -> None:
 def _fit(arguments: list[str]) -> None:
     parser = _parser("fit", "Learns an explainer, diagnoses it and writes the report; resumes what is there.")
     parser.add_argument("--out", type=str, default=None, help="run folder; made if needed, resumed if there")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="fits in all, with the next seeds, for the spread of the numbers"
+    )
     made, out = _parsed_job(parser, Job, arguments)
-    _carry_out(_job(made), out)
+    if made.seeds < 1:
+        raise SettingsError(
+            "fitting with other seeds", f"{made.seeds} in all", "give --seeds 1 or more; 3 show a spread"
+        )
+    _carry_out(_job(made), out, made.seeds)
 
 
 def _train_performer(arguments: list[str]) -> None:
@@ -208,10 +216,14 @@ def _data(arguments: list[str]) -> int:
     return show_data(_job(made), out)
 
 
-def _carry_out(job: Job, out: Path) -> None:
+def _carry_out(job: Job, out: Path, seeds: int = 1) -> None:
     from partscope.run import fit
 
     report = _follow(fit(job, out), _facts)
+    if seeds > 1:
+        from partscope.seeds import repeat_seeds
+
+        report = _follow(repeat_seeds(out, seeds=seeds), _facts)
     print_summary(out)
     print(f"report: {report}")
 

@@ -62,5 +62,23 @@ def print_summary(folder: Path) -> None:
         if layer in found["diversity"]:
             row(f"spread of part locations, {layer.replace('_', ' ')}", found["diversity"][layer]["spread"])
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if "seeds" in found:
+        _print_seeds(found["seeds"])
     for warning in found["warnings"]:
         print(f"note: {warning}")
+
+
+def _print_seeds(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    runs = [f"seed {seed}" for seed in found["seeds"]]
+    table = Table("", *runs, "mean", "95 % interval", title="fits with other seeds")
+    for number in found["numbers"]:
+        mean, cells = number["mean"], [_plain(fit["value"]) for fit in number["fits"]]
+        table.add_row(number["name"], *cells, _plain(mean["value"]), f"{_plain(mean['low'])} to {_plain(mean['high'])}")
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -216,6 +216,20 @@ def check_digests(folder: Path, run: dict[str, Any], now: dict[str, str]) -> Non
             )
 
 
+def check_finished(folder: Path, purpose: str) -> None:
+    """Checks that a run has been fitted and diagnosed.
+
+    Raises:
+        RunError: it has not.
+    """
+    doing = f"opening the run '{folder}' {purpose}"
+    for name in ("run.json", "explainer.safetensors", "diagnosis.json"):
+        if not (folder / name).is_file():
+            raise RunError(
+                doing, f"it is not finished: no {name}", "run the same `partscope fit` to its end first; it resumes"
+            )
+
+
 def kept_frontier(folder: Path) -> dict[str, Any]:
     """The fits with other settings of eta that a diagnosis holds, as far as they continued the explainer that is there.
 
@@ -225,21 +239,42 @@ def kept_frontier(folder: Path) -> dict[str, Any]:
     Returns:
         ``{"frontier": rows}``, or nothing where there are none.
     """
-    file = folder / "diagnosis.json"
-    if not file.exists():
-        return {}
-    try:
-        rows = read_json(file, "reading the frontier").get("frontier")
-    except RunError:  # a damaged diagnosis is about to be replaced
-        return {}
-    digest = file_digest(folder / "explainer.safetensors")
+    rows = _kept(folder, "frontier")
     fits = rows if isinstance(rows, list) else []
+    digest = file_digest(folder / "explainer.safetensors") if fits else ""
     kept = [
         fit
         for fit in fits
         if isinstance(fit, dict) and fit.get("explainer") == digest and {"eta", "epochs"} <= fit.keys()
     ]
     return {"frontier": kept} if kept else {}
+
+
+def kept_seeds(folder: Path, diagnose: dict[str, Any]) -> dict[str, Any]:
+    """The fits with other seeds that a diagnosis holds, if they are of the run and were measured in the same way.
+
+    Args:
+        folder: of a run.
+        diagnose: the settings of the diagnosis.
+
+    Returns:
+        ``{"seeds": content}``, or nothing where there are none.
+    """
+    found = _kept(folder, "seeds")
+    if not isinstance(found, dict) or not {"seeds", "numbers"} <= found.keys():
+        return {}
+    same = found.get("explainer") == file_digest(folder / "explainer.safetensors")
+    return {"seeds": found} if same and found.get("diagnose") == json.loads(json.dumps(diagnose)) else {}
+
+
+def _kept(folder: Path, name: str) -> Any:
+    file = folder / "diagnosis.json"
+    if not file.exists():
+        return None
+    try:
+        return read_json(file, f"reading the {name}").get(name)
+    except RunError:  # a damaged diagnosis is about to be replaced
+        return None
 
 
 def cut_log(file: Path, step: int) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from partscope.data import PhotoSet
 from partscope.diagnosis import Subject, measure_point
-from partscope.errors import RunError, SettingsError
+from partscope.errors import SettingsError
 from partscope.files import read_json, write_json
-from partscope.folder import kept_frontier, load_explainer, read_job
+from partscope.folder import check_finished, kept_frontier, load_explainer, read_job
 from partscope.performers import Performer
 from partscope.performers.trained import file_digest
 from partscope.report import write_report
@@ -57,7 +57,7 @@ def sweep_eta(
     folder = Path(out)
     job = job or read_job(folder)
     asked = _asked(job, etas, epochs)
-    _check_finished(folder)
+    check_finished(folder, "for its frontier")
     own = job.fit.eta
     wanted = [(own, 0), *((eta, epochs) for eta in asked if eta != own)]
     digest = file_digest(folder / "explainer.safetensors")
@@ -93,15 +93,6 @@ def _asked(job: Job, etas: Iterable[float] | None, epochs: int) -> list[float]:
     if epochs < 0:
         raise SettingsError(doing, f"{epochs} epochs", "give --epochs 1 or more; 0 measures the run as it is")
     return asked
-
-
-def _check_finished(folder: Path) -> None:
-    doing = f"opening the run '{folder}' for its frontier"
-    for name in ("run.json", "explainer.safetensors", "diagnosis.json"):
-        if not (folder / name).is_file():
-            raise RunError(
-                doing, f"it is not finished: no {name}", "run the same `partscope fit` to its end first; it resumes"
-            )
 
 
 def _fit_on(

@@ -25,6 +25,7 @@ from partscope.folder import (
     cut_log,
     keep_settings,
     kept_frontier,
+    kept_seeds,
     load_explainer,
     peak_memory,
     read_job,
@@ -39,17 +40,13 @@ from partscope.training import (
     FeatureSource,
     FeatureStore,
     Labels,
-    Learner,
     StepRecord,
-    build_explainer,
     check_score_names,
     compute_features,
+    fresh_learner,
     measure_means,
     prepare_performer,
     read_class_names,
-    start_magnitudes,
-    survey,
-    tail_of,
 )
 from partscope.version import __version__
 
@@ -293,11 +290,8 @@ def _learn(
     job: Job, folder: Path, performer: Performer, store: FeatureStore, labels: Labels, photos: PhotoSet
 ) -> Iterator[Event]:
     state_file, log_file = folder / "training.safetensors", folder / "log.jsonl"
-    counted = labels.category >= 0
-    constants = survey(performer, store, counted)
-    explainer = build_explainer(performer, store, constants.gain, job.explainer, job.fit.seed).to(_device(job))
-    start_magnitudes(explainer, store, counted)
-    learner = Learner(explainer, store, labels, constants, job.fit, tail_of(job.fit, performer, store, labels))
+    learner, constants = fresh_learner(performer, store, labels, job.explainer, job.fit, _device(job))
+    explainer = learner.explainer
     if state_file.exists():
         try:
             learner.restore(load_file(state_file))
@@ -372,6 +366,7 @@ def _diagnose(
         **found.content,
         **followed,
         **kept_frontier(folder),
+        **kept_seeds(folder, asdict(job.diagnose)),
         "settings": json.loads(json.dumps(asdict(job))),
         "provenance": {
             "partscope": __version__,

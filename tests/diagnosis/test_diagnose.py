@@ -12,7 +12,8 @@ from torch import Tensor
 
 from diagnosis.small_subject import PHOTOS, peaks_of, seen_of, toy_subject
 from partscope.diagnosis import Subject, Truth, make_gallery
-from partscope.diagnosis.diagnose import _warnings, diagnose_subject, measure
+from partscope.diagnosis.cautions import cautions
+from partscope.diagnosis.diagnose import diagnose_subject, measure
 from partscope.diagnosis.gallery import choose_filters, judged_scores
 from partscope.diagnosis.observe import Observation
 from partscope.report.schema import diagnosis_schema, find_fault
@@ -64,7 +65,7 @@ def test_every_number_has_value_interval_and_count(subject: Subject, seen: Obser
         assert number["low"] <= number["value"] <= number["high"], path
         assert number["n"] > 0, path
     assert set(content["location_instability"]["released"]) == set(content["location_instability"]["all"]) == {
-        "explainer", "top_conv", "tap", "null_center", "null_random", "null_best_fixed",
+        "explainer", "top_conv", "tap", "null_center", "null_random", "null_best_fixed", "explainer_less_top_conv",
     }  # fmt: skip
     assert content["absent"].keys() <= {"filters.contribution"}
 
@@ -371,7 +372,7 @@ def test_guessing_is_called_so_where_there_is_something_to_guess(subject: Subjec
         content["categories"] = [{}] * categories
         content["counts"]["test_negatives"] = negatives
         guessed = f"The performer's own error is {100 * error:.1f} %, no better than guessing: "
-        return any(warning.startswith(guessed) for warning in _warnings(content))
+        return any(warning.startswith(guessed) for warning in cautions(content))
 
     assert not said(0.0, 1, 0) and not said(0.49, 1, 0) and said(1.0, 1, 0)
     assert not said(0.49, 1, 3) and said(0.5, 1, 3)

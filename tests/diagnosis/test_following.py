@@ -116,6 +116,9 @@ def test_regression_from_following_peaks_finds_the_landmarks() -> None:
     assert found["explainer"].value < 0.02 < 0.15 < found["null_mean_landmark"].value
     assert found["top_conv"].value == pytest.approx(found["null_mean_landmark"].value)
     assert found["explainer"].n == near["explainer"].n == N // 2
+    change = found["explainer_less_top_conv"]
+    assert change.value == pytest.approx(found["explainer"].value - found["top_conv"].value)
+    assert change.low <= change.value <= change.high < 0
     assert near["explainer"].value == 1.0 and near["explainer"].high == 1.0
     assert near["top_conv"].value == near["null_mean_landmark"].value < 0.3
 

@@ -126,6 +126,14 @@ def test_without_landmarks_or_images_there_is_nothing_to_take_away(subject: Subj
     assert content_of(subject, found, mimic_images=0) == {}
 
 
+def test_a_landmark_that_no_image_shows_is_left_out(subject: Subject, found: Diagnosed) -> None:
+    assert subject.truth is not None
+    present = subject.truth.present.clone()
+    present[:, 0] = False
+    content = content_of(subject._replace(truth=subject.truth._replace(present=present)), found)
+    assert [part["name"] for part in content["parts"]] == [*PHOTOS.landmark_names[1:], CONTROL]
+
+
 def changed(own: list[list[float]], rebuilt: list[list[float]]) -> Changed:
     d, e = torch.tensor(own).double(), torch.tensor(rebuilt).double()
     other = e.roll(1, 0)

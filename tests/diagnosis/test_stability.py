@@ -11,7 +11,7 @@ from diagnosis.small_subject import peaks_of
 from partscope import SettingsError
 from partscope.diagnosis.number import resample
 from partscope.diagnosis.parts import assign
-from partscope.diagnosis.stability import Truth, check_landmarks, diversity, instability, nulls
+from partscope.diagnosis.stability import Truth, check_landmarks, diversity, instability, less, nulls
 
 DIAGONAL = 50.0
 
@@ -37,7 +37,7 @@ def test_instability_by_hand() -> None:
     points = torch.tensor([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0]])[:, None]
     landmarks = torch.tensor([[3.0, 4.0], [0.0, 7.0], [0.0, 0.0]])[:, None]
     peaks = peaks_of([[1.0], [1.0], [-1.0]], points=points)
-    found, single = instability(peaks, peaks.score > 0, truth_of(landmarks), DIAGONAL, None, resample(3, 20))
+    found, single, _ = instability(peaks, peaks.score > 0, truth_of(landmarks), DIAGONAL, None, resample(3, 20))
     assert found.value == pytest.approx(math.sqrt(2) / DIAGONAL) and found.n == 2
     assert single.tolist() == pytest.approx([math.sqrt(2) / DIAGONAL])
 
@@ -54,7 +54,7 @@ def test_silent_and_dead_filters_do_not_enter_as_a_point_at_the_corner() -> None
     peaks = peaks_of(score, points=points)
     mine = assign(peaks, category, torch.tensor([True]))
     counts = resample(n, 20)
-    found, single = instability(peaks, mine.valid, truth_of(landmarks[:, :1]), DIAGONAL, None, counts)
+    found, single, _ = instability(peaks, mine.valid, truth_of(landmarks[:, :1]), DIAGONAL, None, counts)
     assert single[[0, 2]].tolist() == pytest.approx([0.0, 0.0], abs=1e-7)
     assert math.isnan(float(single[1]))
     assert found.value == pytest.approx(0.0, abs=1e-7)
@@ -67,7 +67,7 @@ def test_where_every_filter_is_silent_nothing_has_a_value() -> None:
     peaks = peaks_of(-torch.ones(5, 2))
     mine = assign(peaks, torch.zeros(5, dtype=torch.int64), torch.tensor([True]))
     counts = resample(5, 10)
-    found, _ = instability(peaks, mine.valid, truth_of(drawn(5)), DIAGONAL, 100, counts)
+    found, *_ = instability(peaks, mine.valid, truth_of(drawn(5)), DIAGONAL, 100, counts)
     assert found.as_json() == {"value": None, "low": None, "high": None, "n": 0}
     for number in diversity(peaks, mine, DIAGONAL, counts).values():
         assert number.as_json() == {"value": None, "low": None, "high": None, "n": 0}
@@ -79,8 +79,8 @@ def test_landmarks_that_a_category_lacks_take_no_part_in_its_filters_mean() -> N
     present[:, 1] = False
     peaks = peaks_of(torch.ones(8, 1), points=torch.zeros(8, 1, 2))
     counts = resample(8, 10)
-    both, _ = instability(peaks, peaks.score > 0, truth_of(landmarks, present), DIAGONAL, None, counts)
-    alone, _ = instability(peaks, peaks.score > 0, truth_of(landmarks[:, :1]), DIAGONAL, None, counts)
+    both, *_ = instability(peaks, peaks.score > 0, truth_of(landmarks, present), DIAGONAL, None, counts)
+    alone, *_ = instability(peaks, peaks.score > 0, truth_of(landmarks[:, :1]), DIAGONAL, None, counts)
     assert both.value == pytest.approx(alone.value) and math.isfinite(both.value)
 
 
@@ -90,8 +90,8 @@ def test_the_strongest_images_alone_speak_in_the_released_protocol() -> None:
     points[:5] = 0
     peaks = peaks_of(score, points=points)
     counts = resample(10, 10)
-    released, _ = instability(peaks, score > 0, truth_of(landmarks), DIAGONAL, 5, counts)
-    everything, _ = instability(peaks, score > 0, truth_of(landmarks), DIAGONAL, None, counts)
+    released, *_ = instability(peaks, score > 0, truth_of(landmarks), DIAGONAL, 5, counts)
+    everything, *_ = instability(peaks, score > 0, truth_of(landmarks), DIAGONAL, None, counts)
     assert released.value == pytest.approx(0.0, abs=1e-7) and everything.value > 0.05
 
 
@@ -165,3 +165,18 @@ def test_landmarks_are_chosen_in_the_order_asked_for() -> None:
     assert torch.equal(chosen.landmarks, truth.landmarks[:, [2, 1]])
     with pytest.raises(SettingsError, match="there is no landmark 'd'"):
         truth.only(("d",))
+
+
+def test_layers_are_compared_on_the_same_resamples() -> None:
+    """A layer against itself differs by nothing, whatever the images; a steadier one by less than intervals tell."""
+    n = 60
+    generator = torch.Generator().manual_seed(0)
+    landmarks = drawn(n, 1)
+    noise = torch.randn(n, 1, 2, generator=generator)
+    counts = resample(n, 200)
+    layers = [peaks_of(torch.ones(n, 1), points=landmarks + scale * noise) for scale in (4.0, 3.6)]
+    one, other = (instability(p, p.score > 0, truth_of(landmarks), DIAGONAL, None, counts) for p in layers)
+    assert less(one, one)[:3] == (0.0, 0.0, 0.0)
+    difference = less(other, one)
+    assert difference.value == pytest.approx(other.number.value - one.number.value) and difference.n == n
+    assert difference.high < 0 and other.number.high > one.number.low

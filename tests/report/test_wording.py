@@ -50,8 +50,21 @@ def test_instability_beats_the_performer_but_not_the_centre() -> None:
 )
 def test_instability_in_other_orders(value: float, end: str) -> None:
     reading, document = diagnosis()
-    document["location_instability"]["released"]["explainer"] = number(value, 0.003)
+    released = document["location_instability"]["released"]
+    released["explainer"], released["explainer_less_top_conv"] = number(value, 0.003), number(value - 0.1531, 0.004)
     assert wording.read_instability(reading) == f"Filters stay on the same object part {end}"
+
+
+def test_a_paired_difference_tells_apart_what_intervals_do_not() -> None:
+    reading, document = diagnosis()
+    released, points = document["location_instability"]["released"], document["keypoint_regression"]
+    released["explainer"], points["explainer"] = number(0.152, 0.003), number(0.1070, 0.002)
+    released["explainer_less_top_conv"] = points["explainer_less_top_conv"] = number(-0.001, 0.0005)
+    assert "more steadily than the performer" in wording.read_instability(reading)
+    assert "locate the landmarks better than" in wording.read_following(reading)
+    del released["explainer_less_top_conv"], points["explainer_less_top_conv"]  # as older files
+    assert "about as steadily as the performer" in wording.read_instability(reading)
+    assert "locate the landmarks about as well as" in wording.read_following(reading)
 
 
 def test_instability_of_collapsed_filters_says_little() -> None:

@@ -5,7 +5,7 @@ from partscope.diagnosis.frontier import measure_point
 from partscope.diagnosis.gallery import make_gallery
 from partscope.diagnosis.layers import Layer, Seen, exciting_images, explainer_layer, look, performer_layer, threshold
 from partscope.diagnosis.mimic import mimic
-from partscope.diagnosis.number import Number
+from partscope.diagnosis.number import Number, spread_number
 from partscope.diagnosis.part_names import PartNames, name_parts
 from partscope.diagnosis.parts import Assignment, assign
 from partscope.diagnosis.receptive_fields import EmpiricalField, fields_cost, measure_fields, scaled
@@ -35,5 +35,6 @@ __all__ = [
     "name_parts",
     "performer_layer",
     "scaled",
+    "spread_number",
     "threshold",
 ]

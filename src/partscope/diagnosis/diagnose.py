@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from partscope.data import told_left_out
 from partscope.diagnosis.ablation import ablate, some_objects, strongest_at
 from partscope.diagnosis.agreement import landmark_agreement
+from partscope.diagnosis.cautions import cautions
 from partscope.diagnosis.contributions import confirmed, contributions, part_rows
 from partscope.diagnosis.fidelity import fidelity
-from partscope.diagnosis.following import halves, keypoint_regression, landmark_r2
+from partscope.diagnosis.following import LESS, halves, keypoint_regression, landmark_r2
 from partscope.diagnosis.grouping import cluster, vote
 from partscope.diagnosis.number import Number, interval, mean_number, resample
 from partscope.diagnosis.observe import Observation, Peaks, observe
@@ -33,7 +33,7 @@ from partscope.diagnosis.parts import (
     silent_share,
     wander,
 )
-from partscope.diagnosis.stability import Truth, diversity, instability, nulls
+from partscope.diagnosis.stability import Truth, diversity, instability, less, nulls
 from partscope.maths import landmark_spread, nearest_landmark_r2, unit_points
 from partscope.nets import Explainer
 from partscope.performers import Performer
@@ -151,7 +151,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     if not bool(torch.isfinite(shares).all()):
         absent["filters.contribution"] = "the part track's contributions to the scores do not add up to more than 0"
     content["absent"] = absent
-    content["warnings"] = _warnings(content)
+    content["warnings"] = cautions(content)
     content["performer"] = performer.describe()
     content["crop"] = {"height": side, "width": side, "diagonal_px": diagonal}
     return Diagnosed(content, seen, mine, shares)
@@ -236,10 +236,11 @@ def _stability(
     deviation = torch.empty(0)
     for protocol, top in (("released", settings.top_images), ("all", None)):
         numbers: dict[str, Number] = {}
-        for name, peaks in layers.items():
-            numbers[name], single = instability(peaks, assigned[name].valid, chosen, diagonal, top, counts)
-            if name == "explainer" and protocol == "released":
-                deviation = single
+        found = {n: instability(p, assigned[n].valid, chosen, diagonal, top, counts) for n, p in layers.items()}
+        if protocol == "released":
+            deviation = found["explainer"].single
+        numbers |= {name: layer.number for name, layer in found.items()}
+        numbers[LESS] = less(found["explainer"], found["top_conv"])
         numbers |= nulls(chosen, subject.labels.category, filters_of, grid, size, top, counts)
         result[protocol] = {name: number.as_json() for name, number in numbers.items()}
     return result, deviation
@@ -359,47 +360,6 @@ def _categories(subject: Subject, mine: Assignment) -> list[dict[str, Any]]:
         }
         for c, name in enumerate(subject.labels.names)
     ]
-
-
-def _warnings(content: dict[str, Any]) -> list[str]:
-    said = []
-    if content["diversity"]["collapsed"]:
-        spread = {
-            layer: found["spread"]["value"] for layer, found in content["diversity"].items() if layer != "collapsed"
-        }
-        own, landmarks = spread["explainer"], spread.get("landmarks")
-        beside = landmarks or spread["top_conv"]
-        whose = "the landmarks'" if landmarks else "the performer's top conv layer's"
-        said.append(
-            f"The filters have collapsed onto one place: their part locations spread over {_percent(own)} of the "
-            f"crop's diagonal, {whose} over {_percent(beside)}. A low location instability then means nothing."
-        )
-    parts = content["fidelity"]["parts_only"]["fvu"][-1]["value"]
-    if parts is not None and parts > 0.5:
-        said.append(
-            f"The part track alone loses {_percent(parts)} of the last target's variance: p says how much "
-            "magnitude passes through it, not how much information."
-        )
-    own = content["fidelity"].get("performer", {}).get("error", {}).get("value")
-    named = len(content["categories"]) + int(content["counts"]["test_negatives"] > 0)
-    if own is not None and own >= max(0.5, 1 - 1 / named):  # of one category, half may be wrong by chance too
-        said.append(
-            f"The performer's own error is {_percent(own)}, no better than guessing: its scores may stand in another "
-            "order than the categories. Errors and contributions then mean nothing."
-        )
-    lost = told_left_out(content["counts"]["left_out"])
-    if lost:
-        said.append(lost)
-    if content["counts"]["test_images"] < 100:
-        said.append(f"Only {content['counts']['test_images']} test images: intervals are wide and may be too narrow.")
-    dead = content["counts"]["dead_filters"]
-    if dead > 0.1 * content["counts"]["filters"]:
-        said.append(f"{dead} of {content['counts']['filters']} filters are silent on every image of their category.")
-    return said
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def _finite(value: Tensor) -> float | None:

@@ -12,6 +12,8 @@ from partscope.maths import landmark_movement, nearest_landmark_r2
 
 STRENGTHS = tuple(10.0**k for k in range(-3, 6))
 """Ridge strengths tried, on points in fractions of the diagonal that are centred, not scaled."""
+LESS = "explainer_less_top_conv"
+"""Name of the paired difference of the two layers."""
 NEAR = 0.1
 """Distance, in sides of the crop, within which PCK calls a landmark found."""
 
@@ -122,8 +124,9 @@ def keypoint_regression(
         counts: bootstrap multiplicities.
 
     Returns:
-        Mean over images of the mean distance of an image's landmarks, and PCK: the share of landmarks, of all
-        images together, that lie within :data:`NEAR` sides of the crop of where the regression puts them.
+        Mean over images of the mean distance of an image's landmarks (with both layers of the diagnosis also their
+        paired difference), and PCK: the share of landmarks, of all images together, that lie within :data:`NEAR` sides
+        of the crop of where the regression puts them.
     """
     fitted = halves(owned)
     kept = Truth(truth.names, truth.landmarks, truth.present & owned[:, None])
@@ -132,6 +135,9 @@ def keypoint_regression(
     shown["null_mean_landmark"] = nothing
     distances = {name: keypoint_distances(*of, kept, fitted, diagonal) for name, of in shown.items()}
     errors = {name: mean_number(found.nanmean(1), counts, least=0.0) for name, found in distances.items()}
+    if {"explainer", "top_conv"} <= distances.keys():
+        change = distances["explainer"].nanmean(1) - distances["top_conv"].nanmean(1)
+        errors[LESS] = mean_number(change, counts)
     near = NEAR / 2**0.5
     return errors, {name: _share_within(found, near, counts) for name, found in distances.items()}
 

@@ -99,7 +99,7 @@ def mimic(
     total, done, content = sum(len(columns) for _, columns, _ in kinds), 0, []
     for name, columns, image in kinds:
         batches = []
-        for chosen in torch.split(columns, BATCH):
+        for chosen in torch.split(columns, BATCH) if len(columns) else ():
             images = torch.stack([image(int(column)) for column in chosen])
             batches.append(_changes(subject, found, chosen, rows[chosen], images))
             done += len(chosen)

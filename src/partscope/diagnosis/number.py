@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Z95 = 1.959963984540054
+T95 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
+"""Student's .975 quantiles with 1 to 9 degrees of freedom; more take the last."""
 
 
 class Number(NamedTuple):
@@ -169,6 +171,20 @@ def paired_difference(worse: int, better: int, n: int) -> Number:
     difference, centre = (worse - better) / n, (worse - better) / (n + 2)
     half = Z95 * math.sqrt(worse + better + 1 - (worse - better) ** 2 / (n + 2)) / (n + 2)
     return Number(difference, max(-1.0, min(difference, centre - half)), min(1.0, max(difference, centre + half)), n)
+
+
+def spread_number(values: Float[Tensor, " n"]) -> Number:
+    """The mean over a few fits, with Student's 95 % interval; n counts fits; nan if one has no value.
+
+    >>> [round(v, 3) for v in spread_number(torch.tensor([1.0, 2.0, 3.0]))]
+    [2.0, -0.484, 4.484, 3]
+    """
+    values = values.double()
+    n, mean = len(values), float(values.mean())
+    if n < 2 or not math.isfinite(mean):
+        return Number(mean, math.nan, math.nan, n)
+    half = T95[min(n - 2, len(T95) - 1)] * float(values.std()) / math.sqrt(n)
+    return Number(mean, mean - half, mean + half, n)
 
 
 def ratio_number(above: Float[Tensor, " n"], below: Float[Tensor, " n"], counts: Int[Tensor, "b n"]) -> Number:

@@ -58,9 +58,19 @@ def check_landmarks(wanted: Sequence[str], known: Sequence[str]) -> None:
             )
 
 
+class Steadiness(NamedTuple):
+    """Location instability of a layer."""
+
+    number: Number
+    single: Float[Tensor, " f"]
+    """Each filter's own."""
+    replicates: Float[Tensor, " b"]
+    """The same on resampled images: layers of the same images are compared resample by resample."""
+
+
 def instability(
     peaks: Peaks, valid: Bool[Tensor, "n f"], truth: Truth, diagonal: float, top: int | None, counts: Tensor
-) -> tuple[Number, Float[Tensor, " f"]]:
+) -> Steadiness:
     """Location instability of a layer (paper, section 4) with its interval, and each filter's own.
 
     Args:
@@ -81,7 +91,14 @@ def instability(
     filters = int(torch.isfinite(single).sum())
     value = float(single.nanmean()) if filters else float("nan")
     images = int((valid.any(1) & truth.present.any(1)).sum())
-    return interval(value, of(counts).nanmean(1), images, least=0.0), single
+    replicates = of(counts).nanmean(1)
+    return Steadiness(interval(value, replicates, images, least=0.0), single, replicates)
+
+
+def less(first: Steadiness, second: Steadiness) -> Number:
+    """The first layer's instability less the second's, on the same images and resamples."""
+    n = min(first.number.n, second.number.n)
+    return interval(first.number.value - second.number.value, first.replicates - second.replicates, n)
 
 
 def nulls(

@@ -27,6 +27,7 @@ from partscope.report.view import (
     location_chart,
     part_cards,
     part_tables,
+    seed_table,
 )
 
 HERE = Path(__file__).parent
@@ -79,6 +80,7 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
         location_rows=LOCATION_ROWS,
         protocols=PROTOCOLS,
         part_tables=part_tables(diagnosis),
+        seed_table=seed_table(diagnosis),
         mimic=wording.read_mimic(diagnosis) if diagnosis.get("mimic") else None,
         fidelity_charts=fidelity_charts(diagnosis),
         branches=wording.BRANCHES,

@@ -1,5 +1,6 @@
 """What the template shows: cards, charts, gallery rows, and flat lists of settings."""
 
+import re
 from typing import Any, NamedTuple
 
 from partscope.report import wording
@@ -16,6 +17,7 @@ LOCATION_ROWS = {
     "null_best_fixed": ("No image: best fixed point", "null"),
     "null_random": ("No image: random points", "null"),
 }
+LESS = "explainer_less_top_conv"
 PROTOCOLS = {"released": "Top images", "all": "All images"}
 
 
@@ -102,12 +104,13 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
         figures = [
             Figure(label, diagnosis.estimate(f"{field}.{key}"), "length") for key, (label, _) in LOCATION_ROWS.items()
         ]
+        paired = Figure("Filters less top layer, paired", diagnosis.estimate(f"{field}.{LESS}"), "length")
         cards.append(
             Card(
                 "instability",
                 "Location instability",
                 figures[0],
-                figures[1:],
+                [*figures[1:], *([paired] if diagnosis.get(f"{field}.{LESS}") else [])],
                 wording.read_instability(diagnosis),
             )
         )
@@ -141,6 +144,7 @@ def _part_share(diagnosis: Diagnosis) -> Card:
 
 def _following(diagnosis: Diagnosis) -> Card:
     r2, points = "landmark_r2.released", "keypoint_regression"
+    both = int(diagnosis.get(f"keypoint_regression.{LESS}") is not None)  # older files lack it
     return Card(
         "following",
         "R² with the nearest landmark",
@@ -152,6 +156,7 @@ def _following(diagnosis: Diagnosis) -> Card:
             Figure("Keypoint regression, filters", diagnosis.estimate(f"{points}.explainer"), "length"),
             Figure("Keypoint regression, top layer", diagnosis.estimate(f"{points}.top_conv"), "length"),
             Figure("Mean landmark, no image", diagnosis.estimate(f"{points}.null_mean_landmark"), "length"),
+            *([Figure("Filters less top layer, paired", diagnosis.estimate(f"{points}.{LESS}"), "length")] * both),
         ],
         wording.read_following(diagnosis),
     )
@@ -242,6 +247,36 @@ def _mimic(diagnosis: Diagnosis) -> Table:
     parts = diagnosis.get("mimic.parts")
     rows = [(part["name"], _figures(diagnosis, f"mimic.parts.{k}", columns)) for k, part in enumerate(parts)]
     return Table("Taken away", [title for title, _ in columns.values()], rows)
+
+
+SEEDS = {
+    "p": ("p", "plain"),
+    "fidelity.full.error": ("Error on rebuilt features", "percent"),
+    "fidelity.full.disagreement": ("Disagreement on rebuilt features", "percent"),
+    "fidelity.full.fvu": ("FVU of the last target", "plain"),
+    "fidelity.parts_only.fvu": ("FVU of the last target, parts only", "plain"),
+    "location_instability.released.explainer": ("Location instability, top images", "length"),
+    "location_instability.all.explainer": ("Location instability, all images", "length"),
+    "landmark_r2.released.explainer": ("R² with the nearest landmark", "plain"),
+    "keypoint_regression.explainer": ("Keypoint regression", "length"),
+    "landmark_agreement.nmi.filters.explainer": ("NMI with the landmarks’ names", "plain"),
+    "diversity.explainer.spread": ("Spread within an image", "length"),
+    "diversity.explainer.effective_locations": ("Distinct places", "places"),
+}
+
+
+def seed_table(diagnosis: Diagnosis) -> Table | None:
+    """Headline numbers of fits with other seeds, beside their mean; none where there are none."""
+    found = diagnosis.get("seeds")
+    if not found:
+        return None
+    runs = [f"Seed {seed}" for seed in found["seeds"]]
+    rows = []
+    for k, number in enumerate(found["numbers"]):
+        label, kind = SEEDS.get(re.sub(r"\.\d+$", "", number["name"]), (number["name"], "plain"))
+        columns = {f"fits.{i}": (run, kind) for i, run in enumerate(runs)} | {"mean": ("Mean", kind)}
+        rows.append((label, _figures(diagnosis, f"seeds.numbers.{k}", columns)))
+    return Table("Fits with other seeds", [*runs, "Mean"], rows)
 
 
 def _figures(diagnosis: Diagnosis, field: str, columns: dict[str, tuple[str, str]]) -> list[Figure | None]:

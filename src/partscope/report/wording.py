@@ -120,7 +120,7 @@ def read_instability(diagnosis: Diagnosis) -> str:
     explainer, top = _location(diagnosis, "explainer"), _location(diagnosis, "top_conv")
     if explainer.value is None or top.value is None:
         return "Location instability could not be computed for the filters or for the performer’s channels."
-    if not _apart(explainer, top):
+    if not _apart(explainer, top, _location(diagnosis, "explainer_less_top_conv")):
         verdict = "about as steadily as the performer’s own channels"
     elif explainer.value < top.value:
         verdict = "more steadily than the performer’s own channels"
@@ -163,7 +163,7 @@ def read_following(diagnosis: Diagnosis) -> str:
         return sentence
     if error.value >= null.value:
         return f"{sentence} All peaks together locate the landmarks no better than their mean does."
-    if not _apart(error, other):
+    if not _apart(error, other, diagnosis.estimate("keypoint_regression.explainer_less_top_conv")):
         verdict = "about as well as"
     else:
         verdict = "better than" if error.value < other.value else "less well than"
@@ -254,6 +254,7 @@ def collapse(diagnosis: Diagnosis) -> str:
 def limits(diagnosis: Diagnosis) -> list[str]:
     """What the numbers of this report cannot say."""
     counts = diagnosis.get("counts")
+    told = "; the table of seeds shows the first" if diagnosis.get("seeds") else "; `fit --seeds 3` shows the first"
     sentences = [
         f"{GATE} The decoder can amplify what the ordinary track passes at a small weight. Only the "
         "errors with one "
@@ -263,9 +264,8 @@ def limits(diagnosis: Diagnosis) -> list[str]:
         "A low location instability can be won by a constant: a point fixed at the image centre is "
         "often steadier than any "
         "filter. It speaks for parts only together with the spread and the three nulls.",
-        "Intervals come from drawing the test images again. They do not contain the differences "
-        "between seeds, between "
-        "training sets, or between performers: fit again with other seeds to see those.",
+        "Intervals come from drawing the test images again. They do not contain the differences between seeds, between "
+        f"training sets, or between performers{told}.",
     ]
     if diagnosis.get("location_instability"):
         sentences.append(
@@ -316,5 +316,8 @@ def _lost(fvu: float, target: str) -> str:
     return f"misses {percent(fvu)} of the variance of {target}"
 
 
-def _apart(one: Estimate, other: Estimate) -> bool:
-    return one.apart(other)
+def _apart(one: Estimate, other: Estimate, difference: Estimate | None = None) -> bool:
+    """Whether two numbers differ: by their paired difference where there is one, else by their intervals."""
+    if difference is None or difference.low is None or difference.high is None:
+        return one.apart(other)
+    return difference.low > 0 or difference.high < 0

@@ -1,0 +1,36 @@
+"""A learner at its first step, from a performer, its features and the settings."""
+
+import torch
+
+from partscope.performers import Performer
+from partscope.settings import ExplainerSettings, FitSettings
+from partscope.training.features import FeatureStore
+from partscope.training.fit import Labels, Learner, start_magnitudes
+from partscope.training.labels import tail_of
+from partscope.training.survey import Survey, build_explainer, survey
+
+
+def fresh_learner(
+    performer: Performer,
+    store: FeatureStore,
+    labels: Labels,
+    explainer: ExplainerSettings,
+    settings: FitSettings,
+    device: torch.device | str,
+) -> tuple[Learner, Survey]:
+    """A learner at its first step, and the constants that it was built with.
+
+    Args:
+        performer: the network.
+        store: its features on the training images.
+        labels: of the training images.
+        explainer: settings of the explainer.
+        settings: settings of the fit; its seed is also that of new weights.
+        device: where to learn.
+    """
+    counted = labels.category >= 0
+    constants = survey(performer, store, counted)
+    built = build_explainer(performer, store, constants.gain, explainer, settings.seed).to(device)
+    start_magnitudes(built, store, counted)
+    tail = tail_of(settings, performer, store, labels)
+    return Learner(built, store, labels, constants, settings, tail), constants
