@@ -14,7 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from partscope.data import PhotoSet, Progress, batches, left_out, load_photos, open_photos
-from partscope.diagnosis import Diagnosed, Subject, check_landmarks, diagnose_subject, make_gallery
+from partscope.diagnosis import (
+    Diagnosed,
+    EmpiricalField,
+    Subject,
+    check_landmarks,
+    diagnose_subject,
+    field_facts,
+    make_gallery,
+    measure_shown,
+)
 from partscope.errors import RunError, SettingsError
 from partscope.files import append_line, write_json, write_whole
 from partscope.folder import (
@@ -358,11 +367,19 @@ def _diagnose(
         else:
             found = event
     assert found is not None
-    tensors, metadata = make_gallery(subject, found, lambda i: test[i].image, test.names(), job.diagnose)
-    write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
     clock.lap("diagnose")
+    fields: dict[int, EmpiricalField] = {}
+    for step in measure_shown(subject, found, lambda i: test[i].image, job.diagnose):
+        if isinstance(step, dict):
+            fields = step
+        else:
+            yield Event("receptive fields", *step)
+    clock.lap("receptive fields")
+    tensors, metadata = make_gallery(subject, found, fields, lambda i: test[i].image, test.names(), job.diagnose)
+    write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
     content = {
         **found.content,
+        **field_facts(subject, found.content, fields),
         **kept_frontier(folder),
         "settings": json.loads(json.dumps(asdict(job))),
         "provenance": {

@@ -200,6 +200,30 @@ def test_a_part_opens_with_all_its_images(make_run: Make, open_page: Open) -> No
     page.wait_for_url("**/report.html#")  # the address follows the view a moment later
 
 
+def test_a_part_is_drawn_with_what_it_sees(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run(rows=5, images=3)
+    page = open_page(write_report(folder), 1200)
+    yellow = """canvas => { const { data } = canvas.getContext("2d").getImageData(0, 0, 300, 300);
+      let count = 0; for (let k = 0; k < data.length; k += 4)
+        count += data[k] === 255 && data[k + 1] === 224 && data[k + 2] === 138; return count; }"""
+    for card, (side, many) in enumerate(((None, False), (41, True), (58, True))):
+        page.evaluate("location.hash = ''")
+        page.locator("#parts .open").nth(card).click()
+        page.wait_for_function(
+            "[...document.querySelectorAll('#part-view canvas')].every((each) => each.height === 300)"
+        )
+        view = page.locator("#part-view")
+        sees = f"{side} px; theoretical 99 px" if side else "not measured; theoretical 99 px"
+        expect(view.locator(".facts .more", has_text="sees about")).to_contain_text(sees)
+        note = view.locator(".note").inner_text()
+        assert ("yellow line: the mean of its 3 strongest images" in note) == many
+        assert ("was not measured for this filter" in note) != many
+        assert "all that its layers let it see (dashed box)" in note
+        counts = [view.locator("canvas").nth(k).evaluate(yellow) for k in range(3)]
+        assert (counts[0] > 50) == many and counts[1:] == [0, 0], counts
+        page.keyboard.press("Escape")
+
+
 def test_everything_works_by_keyboard(make_run: Make, open_page: Open) -> None:
     folder, _ = make_run()
     page = open_page(write_report(folder), 1200)

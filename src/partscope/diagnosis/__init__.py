@@ -8,6 +8,7 @@ from partscope.diagnosis.number import Number
 from partscope.diagnosis.part_names import PartNames, name_parts
 from partscope.diagnosis.parts import Assignment, assign
 from partscope.diagnosis.receptive_fields import EmpiricalField, fields_cost, measure_fields, scaled
+from partscope.diagnosis.shown_fields import field_facts, measure_shown
 from partscope.diagnosis.stability import Truth, check_landmarks
 
 __all__ = [
@@ -25,11 +26,13 @@ __all__ = [
     "diagnose_subject",
     "exciting_images",
     "explainer_layer",
+    "field_facts",
     "fields_cost",
     "look",
     "make_gallery",
     "measure_fields",
     "measure_point",
+    "measure_shown",
     "name_parts",
     "performer_layer",
     "scaled",
