@@ -3,6 +3,7 @@
 from partscope.diagnosis.diagnose import Diagnosed, Subject, diagnose_subject
 from partscope.diagnosis.frontier import measure_point
 from partscope.diagnosis.gallery import make_gallery
+from partscope.diagnosis.grouping import OTHER
 from partscope.diagnosis.layers import Layer, Seen, exciting_images, explainer_layer, look, performer_layer, threshold
 from partscope.diagnosis.number import Number
 from partscope.diagnosis.part_names import PartNames, name_parts
@@ -12,6 +13,7 @@ from partscope.diagnosis.shown_fields import field_facts, measure_shown
 from partscope.diagnosis.stability import Truth, check_landmarks
 
 __all__ = [
+    "OTHER",
     "Assignment",
     "Diagnosed",
     "EmpiricalField",

@@ -247,7 +247,7 @@ def limits(diagnosis: Diagnosis) -> list[str]:
     if field and field["images"]:
         sentences.append(
             f"What a filter sees was measured by covering {counted(field['images'], 'image')} of it. The covering "
-            f"square is {field['square'] * diagonal:.0f} px wide, and no receptive field comes out much smaller than that."
+            f"square is {field['square'] * diagonal:.0f} px wide: no receptive field comes out much smaller than that."
         )
     lost = counts.get("left_out")
     if lost and lost["problems"] and lost["train"] + lost["test"] + lost["unknown"]:
