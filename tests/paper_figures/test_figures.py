@@ -119,14 +119,19 @@ def test_words_tell_what_is_shown(run: Path, tmp_path: Path) -> None:
     shares = draw("shares", [run, run], tmp_path / "s.png")
     p = json.loads((run / "diagnosis.json").read_text())["p"]
     assert shares.caption.count(f"p = {100 * p['value']:.1f} %") == 2
-    parts = draw("parts", [run], tmp_path / "p.png", replace(QUICK, rows=4))
-    own = json.loads((run / "diagnosis.json").read_text())["parts"]
-    for row in own:
-        number, plural = row["contribution"], "filter" if len(row["filters"]) == 1 else "filters"
-        said = f"{row['name']}: {len(row['filters'])} {plural}, {100 * number['value']:.1f} % (95 % interval "
-        said += f"{100 * number['low']:.1f} to {100 * number['high']:.1f}, by absolute value "
-        said += f"{100 * row['absolute_contribution']['value']:.1f} %)."
-        assert (said in parts.caption) == (len(row["filters"]) > 0 or row["name"] == "other"), said
+    named = Path(shutil.copytree(run, tmp_path / "named"))
+    content = json.loads((named / "diagnosis.json").read_text())
+    middle, _, other = content["parts"]
+    middle["filters"], other["filters"] = [4], [f for f in range(12) if f != 4]
+    middle["contribution"] |= {"value": 0.25, "low": 0.2, "high": 0.31}
+    middle["absolute_contribution"] |= {"value": 0.333}
+    other["contribution"] |= {"value": 0.75, "low": None, "high": None}
+    (named / "diagnosis.json").write_text(json.dumps(content))
+    parts = draw("parts", [named], tmp_path / "p.png", replace(QUICK, rows=4))
+    said = (
+        "middle: 1 filter, 25.0 % (95 % interval 20.0 to 31.0, by absolute value 33.3 %). other: 11 filters, 75.0 % ("
+    )
+    assert f"{said}by absolute value " in parts.caption and "corner" not in parts.caption
     assert "a part is the filters whose strongest images vote for its landmark" in parts.caption
 
 

@@ -65,7 +65,7 @@ def draw_figure(
     found = [read_found(folder) for folder in folders]
     for one in found:
         one.chosen(settings, settings.rows)
-    parts = []
+    parts = find_parts(found[0], settings) if name == "parts" else []
     opened = []
     for k, folder in enumerate(folders):
         run = open_run(
