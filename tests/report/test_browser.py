@@ -371,3 +371,20 @@ def test_printed_page_shows_numbers_that_are_folded_on_screen(make_run: Make, op
     expect(page.locator("#gallery form")).to_be_hidden()
     expect(page.locator("#gallery canvas").first).to_be_visible()
     assert page.locator("#location details table").evaluate("table => table.getBoundingClientRect().height") > 50
+
+
+def test_the_printed_page_fits_an_a4_sheet_and_cuts_no_card(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run()
+    page = open_page(write_report(folder), 702)  # 210 mm less margins of 12 mm, in px of 1/96 inch
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") == 702, "a wider page is printed smaller"
+    style = "node => { const style = getComputedStyle(node); return [style.display, style.breakInside]; }"
+    for block in (".card", "#parts .part", "figure"):
+        assert page.locator(block).first.evaluate(style)[1] == "avoid", block
+    assert page.locator(".card").first.evaluate(style)[0] == "block", "flexible boxes are cut in spite of it"
+    assert page.locator("#gallery").evaluate("node => getComputedStyle(node).breakBefore") == "page"
+    # a button in a table's head is not painted again on the table's next pages; bare text is
+    assert page.locator(".sortable thead button").first.evaluate(style)[0] == "contents"
+    assert page.locator("summary").first.evaluate("node => getComputedStyle(node).listStyleType") == "none"
+    for gone in ("nav", "#gallery form", "#images", "#part-count"):
+        expect(page.locator(gone).first).to_be_hidden()
