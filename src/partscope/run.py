@@ -14,7 +14,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from partscope.data import PhotoSet, Progress, batches, left_out, load_photos, open_photos
-from partscope.diagnosis import Diagnosed, Subject, check_landmarks, diagnose_subject, make_gallery, mimic
+from partscope.diagnosis import (
+    Diagnosed,
+    EmpiricalField,
+    Subject,
+    check_landmarks,
+    diagnose_subject,
+    field_facts,
+    make_gallery,
+    measure_shown,
+    mimic,
+)
 from partscope.errors import RunError, SettingsError
 from partscope.files import append_line, write_json, write_whole
 from partscope.folder import (
@@ -359,12 +369,20 @@ def _diagnose(
             followed = change
         else:
             yield Event("taking parts away", *change)
-    tensors, metadata = make_gallery(subject, found, lambda i: test[i].image, test.names(), job.diagnose)
-    write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
     clock.lap("diagnose")
+    fields: dict[int, EmpiricalField] = {}
+    for step in measure_shown(subject, found, lambda i: test[i].image, job.diagnose):
+        if isinstance(step, dict):
+            fields = step
+        else:
+            yield Event("receptive fields", *step)
+    clock.lap("receptive fields")
+    tensors, metadata = make_gallery(subject, found, fields, lambda i: test[i].image, test.names(), job.diagnose)
+    write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
     content = {
         **found.content,
         **followed,
+        **field_facts(subject, found.content, fields),
         **kept_frontier(folder),
         **kept_seeds(folder, asdict(job.diagnose)),
         "settings": json.loads(json.dumps(asdict(job))),

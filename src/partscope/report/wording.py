@@ -285,6 +285,12 @@ def limits(diagnosis: Diagnosis) -> list[str]:
             "themselves "
             "uncertain, and small differences should not be read."
         )
+    field, diagonal = diagnosis.get("receptive_field"), diagnosis.get("crop.diagonal_px")
+    if field and field["images"]:
+        sentences.append(
+            f"What a filter sees was measured by covering {counted(field['images'], 'image')} of it. The covering "
+            f"square is {field['square'] * diagonal:.0f} px wide: no receptive field comes out much smaller than that."
+        )
     lost = counts.get("left_out")
     if lost and lost["problems"] and lost["train"] + lost["test"] + lost["unknown"]:
         first = lost["problems"][0]
