@@ -356,26 +356,12 @@ def _diagnose(
     subject = yield from _subject(job, folder, performer, test, digest)
     run = read_run(folder, "diagnosing")
     clock.lap("test features")
-    found: Diagnosed | None = None
-    for event in diagnose_subject(subject, job.diagnose):
-        if isinstance(event, int):
-            yield Event("diagnosing", event, len(test))
-        else:
-            found = event
-    assert found is not None
-    followed: dict[str, Any] = {}
-    for change in mimic(subject, found, test, job.diagnose):
-        if isinstance(change, dict):
-            followed = change
-        else:
-            yield Event("taking parts away", *change)
+    found: Diagnosed = yield from _told("diagnosing", diagnose_subject(subject, job.diagnose), len(test))
+    followed: dict[str, Any] = yield from _told("taking parts away", mimic(subject, found, test, job.diagnose))
     clock.lap("diagnose")
-    fields: dict[int, EmpiricalField] = {}
-    for step in measure_shown(subject, found, lambda i: test[i].image, job.diagnose):
-        if isinstance(step, dict):
-            fields = step
-        else:
-            yield Event("receptive fields", *step)
+    fields: dict[int, EmpiricalField] = yield from _told(
+        "receptive fields", measure_shown(subject, found, lambda i: test[i].image, job.diagnose)
+    )
     clock.lap("receptive fields")
     tensors, metadata = make_gallery(subject, found, fields, lambda i: test[i].image, test.names(), job.diagnose)
     write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
@@ -400,3 +386,15 @@ def _diagnose(
     file = folder / "diagnosis.json"
     write_json(file, content)
     return file
+
+
+def _told(stage: str, steps: Iterator[Any], total: int = 0) -> Generator[Event, None, Any]:
+    """Yields an event for each number of images done, or pair of done and to do; returns what comes last."""
+    for step in steps:
+        if isinstance(step, int):
+            yield Event(stage, step, total)
+        elif type(step) is tuple:  # a result may be a named one
+            yield Event(stage, *step)
+        else:
+            return step
+    raise AssertionError(f"{stage} ends with what it found")
