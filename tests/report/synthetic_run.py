@@ -74,7 +74,7 @@ def make_diagnosis(
             }
         )
     diagonal = SIDE * math.sqrt(2)
-    for row, side in zip(sorted(rows[:-1], key=lambda row: -row["contribution"])[:2], (41.0, 58.0), strict=True):
+    for row, side in zip(sorted(rows[:-1], key=lambda row: -row["contribution"])[:2], (41.0, 58.0), strict=False):
         row["field_side"] = side / diagonal
     diagnosis: dict[str, Any] = {
         "format": 1,
@@ -82,6 +82,7 @@ def make_diagnosis(
         "p": number(0.581, n=1960),
         "part_share": number(0.463, 0.031, 412),
         "part_share_null": number(0.187, 0.012, 412),
+        "part_share_less_null": number(0.276, 0.03, 412),
         "fidelity": {
             "measure": measure,
             "targets": TARGETS,

@@ -5,11 +5,11 @@ from partscope.diagnosis.frontier import measure_point
 from partscope.diagnosis.gallery import make_gallery
 from partscope.diagnosis.grouping import OTHER
 from partscope.diagnosis.layers import Layer, Seen, exciting_images, explainer_layer, look, performer_layer, threshold
-from partscope.diagnosis.mimic import mimic
 from partscope.diagnosis.number import Number, spread_number
 from partscope.diagnosis.part_names import PartNames, name_parts
 from partscope.diagnosis.parts import Assignment, assign
 from partscope.diagnosis.receptive_fields import EmpiricalField, fields_cost, measure_fields, scaled
+from partscope.diagnosis.removal import mimic
 from partscope.diagnosis.shown_fields import field_facts, measure_shown
 from partscope.diagnosis.stability import Truth, check_landmarks
 
