@@ -132,7 +132,7 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
 
 
 def _part_share(diagnosis: Diagnosis) -> Card:
-    others = {"part_share_null": "Normally distributed evidence", "part_share_less_null": "Part share less that"}
+    others = {"part_share_null": "Normally distributed evidence", "part_share_less_null": "Difference, paired"}
     return Card(
         "part-share",
         "Part share of the performer’s evidence",
