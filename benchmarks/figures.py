@@ -518,6 +518,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "explainer_what": explainer.what_table,
     "search_creatures": lambda: explainer.search_table("creatures"),
     "search_birds": lambda: explainer.search_table("birds"),
+    "presets": explainer.preset_table,
     "search_cat": lambda: explainer.search_table("cat"),
 }
 

@@ -7,6 +7,7 @@ Expected:  at once.
 import json
 import re
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -191,16 +192,30 @@ def what_table() -> str:
 
 def search_table(task: str) -> str:
     """Every recipe tried on a task's validation images, one row each."""
+    return _table(lambda stage, of, recipe: recipe if (stage, of) == ("validation", task) else None)
+
+
+def preset_table() -> str:
+    """The paper's preset beside the default, on test images."""
+
+    def label(stage: str, task: str, recipe: str) -> str | None:
+        return f"{TITLES[task]}, {recipe}" if stage == "test" and task in ("birds", "creatures") else None
+
+    return _table(label)
+
+
+def _table(label: Callable[[str, str, str], str | None]) -> str:
     kept = json.loads(KEPT.read_text(encoding="utf-8"))["rows"]
     names = ("stability", "reach", "r2", "keypoints", "parts", "rise")
     heads = ("instability / top", "spread / landmarks", "R² - top", "keypoints / top", "FVU, parts", "error rise, pt")
     lines = ["| recipe | " + " | ".join(heads) + " |", "|---|" + "--:|" * len(heads)]
     for key, rows in sorted(kept.items()):
-        stage, of, recipe = key.split("/", 2)
-        if (stage, of) == ("validation", task):
+        stage, task, recipe = key.split("/", 2)
+        text = label(stage, task, recipe)
+        if text is not None:
             found = [measures(row) for row in rows]
             cells = (over_seeds([run[name] for run in found], MEASURES[name][1]) for name in names)
-            lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
+            lines.append(f"| {text} ({len(rows)}) | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
