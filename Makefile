@@ -12,8 +12,8 @@ test: .venv/developed
 
 check: format lint types tests docs
 
-format: ; $(BIN)/ruff format --check src tests benchmarks
-lint:   ; $(BIN)/ruff check src tests benchmarks
+format: ; $(BIN)/ruff format --check src tests benchmarks docs/*.py
+lint:   ; $(BIN)/ruff check src tests benchmarks docs/*.py
 types:  ; $(BIN)/mypy
 tests:  ; OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs
 docs:   ; OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/docs

@@ -24,7 +24,7 @@ from torch import Tensor
 from partscope.diagnosis.following import landmark_r2
 from partscope.diagnosis.number import Number, mean_number, proportion, ratio_number, resample
 from partscope.diagnosis.observe import Peaks
-from partscope.diagnosis.part_share import PAIRS, Contrast, differing_pairs, part_share_number
+from partscope.diagnosis.part_share import PAIRS, SHARE, Contrast, differing_pairs, part_share_numbers
 from partscope.diagnosis.stability import Truth, instability
 from partscope.maths import part_share
 
@@ -91,15 +91,21 @@ def _r2(n: int, redraws: int, generator: torch.Generator) -> Number:
     return landmark_r2(peaks, valid, truth, None, _counts(n, redraws, generator))
 
 
-def _evidence(n: int, redraws: int, generator: torch.Generator) -> Number:
+def _evidence(n: int, generator: torch.Generator, rarer: int) -> Number:
     """Pairs of images that bring evidence everywhere and evidence in few places, each its own amounts."""
-    answer = torch.arange(n) % 2
+    answer = (torch.arange(n) < rarer).long()
     first, second = differing_pairs(answer, PAIRS, generator)
     own = torch.randn(n, 2, generator=generator, dtype=torch.float64).mul(0.5).exp()
     amounts = own[first] + own[second]
-    amounts = amounts * torch.randn(amounts.shape, generator=generator, dtype=torch.float64).mul(0.5).exp()
+    both, which = torch.unique(torch.minimum(first, second) * n + torch.maximum(first, second), return_inverse=True)
+    amounts = amounts * torch.randn(len(both), 2, generator=generator, dtype=torch.float64).mul(0.5).exp()[which]
     one = torch.ones(len(first))
-    return part_share_number(Contrast(first, second, one, one, amounts @ SHAPES))
+    return part_share_numbers(Contrast(first, second, one, one, amounts @ SHAPES, rarer))[SHARE]
+
+
+def _part_share(rarer: Callable[[int], int]) -> Kind:
+    truth = float(part_share(SHAPES.sum(0, keepdim=True)))
+    return Kind(lambda n, redraws, generator: _evidence(n, generator, rarer(n)), truth)
 
 
 KINDS = {
@@ -110,7 +116,8 @@ KINDS = {
     "location instability, all images": _instability(None),
     "location instability, strongest 100": _instability(100),
     "R² with the nearest landmark": Kind(_r2, None),
-    "part share": Kind(_evidence, float(part_share(SHAPES.sum(0, keepdim=True)))),
+    "part share, two answers": _part_share(lambda n: n // 2),
+    "part share, 5 images with another answer": _part_share(lambda n: 5),
 }
 
 

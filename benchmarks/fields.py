@@ -1,12 +1,13 @@
-"""How large measured receptive fields are beside the theoretical ones, and what parts filters get by vote.
+"""How large measured receptive fields are beside the theoretical ones, and what measuring them for the report costs.
 
 Command:   python benchmarks/fields.py RUN [--keep]
 Expected:  two minutes for the demo's run on two cores.
-Keeps:     benchmarks/figures/fields.json, which `benchmarks/figures.py` writes into decision 23.
+Keeps:     benchmarks/figures/fields.json, which `benchmarks/figures.py` writes into decisions 23 and 26.
 """
 
 import argparse
 import statistics
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import torch
 from figures import keep
 
-from partscope.diagnosis import assign, exciting_images, explainer_layer, look, measure_fields, name_parts, scaled
+from partscope.diagnosis import assign, exciting_images, explainer_layer, fields_cost, look, measure_fields
+from partscope.diagnosis.shown_fields import COARSE, in_turn
 from partscope.figure_settings import FieldSettings
 from partscope.figures.look import read_found
-from partscope.maths import vote_part
 from partscope.run import open_run
+from partscope.settings import DiagnoseSettings
 
 
 def run_through(steps: Any) -> Any:
@@ -55,19 +57,24 @@ def main() -> None:
         area = [float((field.shape >= 0.5).sum()) ** 0.5 for field in fields]
         rows[centre] = {"drawn": statistics.mean(area), "measured": statistics.mean(f.side for f in fields)}
         print(centre, rows[centre], "theoretical", layer.field.size)
-    names = name_parts(subject.truth.names, {})
-    columns = list(names.columns)
-    reach = scaled(FieldSettings().radius, size)
-    votes = {}
-    for name, within in (("in reach", reach), ("any distance", float("inf"))):
-        part = vote_part(
-            peaks.points, peaks.score, mine.valid, subject.truth.landmarks[:, columns],
-            subject.truth.present[:, columns], names.group, within,
-        )  # fmt: skip
-        votes[name] = {names.names[g] if g >= 0 else "other": int((part == g).sum()) for g in part.unique().tolist()}
-        print(name, votes[name])
+    every = read_found(given.run).gallery
+    shown = in_turn(every, mine.category, DiagnoseSettings().fields)
+    score = peaks.score.where(mine.valid, -torch.inf)
+    order = {f: score[:, f].argsort(descending=True, stable=True).tolist() for f in shown}
+    coarse = {}
+    for name, settings in (("report", COARSE), ("figure", FieldSettings())):
+        wanted = [(f, order[f][: settings.images]) for f in shown]
+        started = time.perf_counter()
+        *_, fields = measure_fields(subject.performer, layer, wanted, lambda i: run.photos[i].image, settings)
+        coarse[name] = {
+            "covered": fields_cost(settings, size, wanted),
+            "filters": len(shown),
+            "measured": statistics.mean(field.side for field in fields),
+            "seconds": time.perf_counter() - started,
+        }
+        print(name, coarse[name])
     if given.keep:
-        found = {"fields": rows, "theoretical": layer.field.size, "votes": votes, "crop": size}
+        found = {"fields": rows, "theoretical": layer.field.size, "coarse": coarse, "crop": size}
         keep(
             "fields", f"python benchmarks/fields.py RUN --filters {given.filters} --images {given.images} --keep", found
         )

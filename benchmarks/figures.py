@@ -274,13 +274,16 @@ def fields_table() -> str:
     return "\n".join(lines)
 
 
-def votes_table() -> str:
-    """Filters of each part, with and without a longest distance."""
-    found = kept("fields")["votes"]
-    parts = sorted({part for votes in found.values() for part in votes}, key=lambda part: (part == "other", part))
-    lines = [f"| the nearest landmark counts | {' | '.join(parts)} |", "|---|" + "--:|" * len(parts)]
-    for name, votes in found.items():
-        lines.append(f"| {name} | {' | '.join(str(votes.get(part, 0)) for part in parts)} |")
+def coarse_table() -> str:
+    """What measuring fields for the report costs beside the figures' finer measurement."""
+    rule = {"report": "for the report: steps of half the square, 3 strongest images", "figure": "as in the figures"}
+    lines = [
+        "| | filters | covered images | seconds | measured field, px |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, row in kept("fields")["coarse"].items():
+        sizes = f"{row['filters']} | {row['covered']:,} | {row['seconds']:.0f} | {row['measured']:.0f}"
+        lines.append(f"| {rule[name]} | {sizes} |")
     return "\n".join(lines)
 
 
@@ -487,7 +490,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "authors_tables": authors_table,
     "paper_readers": readers_table,
     "fields": fields_table,
-    "votes": votes_table,
+    "coarse_fields": coarse_table,
     "attached_torchvision": attached_table("torchvision:"),
     "attached_timm": attached_table("timm:"),
     "refused": refused_table,

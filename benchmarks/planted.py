@@ -21,7 +21,7 @@ from planted_truth.performers import Planted, held_out, planted
 from planted_truth.scenes import MIXTURES
 from planted_truth.tried import NAMES, candidates
 
-from partscope.diagnosis.part_share import contrast, part_share_null, part_share_number
+from partscope.diagnosis.part_share import contrast, part_share_numbers
 from partscope.training import FeatureSource, FeatureStore, compute_features
 
 IMAGES = 200
@@ -37,7 +37,7 @@ def measured(network: Planted, tried: bool = False) -> dict[str, Any]:
     assert isinstance(store, FeatureStore)
     started = time.process_time()
     found = contrast(network.performer, store)
-    number = part_share_number(found)
+    numbers = part_share_numbers(found)
     baseline = keep_only_advantage(network.performer, store.rows(range(len(store))).tap)
     others = candidates(network.performer, store, found, baseline) if tried and found else {}
     return {
@@ -47,8 +47,7 @@ def measured(network: Planted, tried: bool = False) -> dict[str, Any]:
         "causal": network.truth["causal"],
         "effect": network.truth["effect"],
         "accuracy": network.truth["accuracy"],
-        "part_share": number.as_json(),
-        "part_share_null": part_share_null(found).as_json(),
+        **{name: number.as_json() for name, number in numbers.items()},
         "baseline": baseline,
         "tried": others,
         "seconds": time.process_time() - started,

@@ -748,22 +748,6 @@ def active_units_without_the_fallback_to_the_peak(x, tau):
     return (x > 0) & (x >= tau)
 
 
-@mutant(maths.vote_part, checks_fields.vote_needs_reach_majority_and_visible_landmarks)
-def vote_without_reach(points, score, valid, landmarks, present, group, reach=math.inf, top=100, majority=0.5):
-    return maths.vote_part(points, score, valid, landmarks, present, group, math.inf, top, majority)
-
-
-@mutant(maths.vote_part, checks_fields.vote_needs_reach_majority_and_visible_landmarks)
-def vote_for_hidden_landmarks(points, score, valid, landmarks, present, *rest, **settings):
-    return maths.vote_part(points, score, valid, landmarks, torch.ones_like(present), *rest, **settings)
-
-
-@mutant(maths.part_shares, checks_fields.shares_by_part_add_up)
-def shares_without_the_sign(contribution, part, parts):
-    found = maths.part_shares(contribution, part, parts)
-    return found._replace(signed=found.absolute)
-
-
 # ---- part share
 
 

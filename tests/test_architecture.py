@@ -36,7 +36,7 @@ LIBRARIES = {
     "seeds": {"torch"},
     "cli_tables": {"rich"},
     "cli_moved": {"jsonargparse"},
-    "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "markupsafe"},
+    "report": {"torch", "numpy", "PIL", "safetensors", "jinja2", "markupsafe", "contourpy"},
     "folder": {"torch", "safetensors", "yaml"},
     "run": {"torch", "torchvision", "safetensors"},
     "train_run": {"torch", "torchvision", "safetensors"},

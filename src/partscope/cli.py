@@ -210,6 +210,7 @@ def _data(arguments: list[str]) -> int:
     parser = _parser("data", "Shows what a data set holds and every fault in it; takes the settings of all jobs.")
     parser.add_argument("--out", type=str, default="contact-sheet.png", help="picture of the images to write")
     parser.add_class_arguments(TrainSettings, "train")
+    parser.add_argument("--seeds", type=int, default=1, help="of `fit`; changes nothing here")
     made, out = _parsed_job(parser, Job, arguments)
     from partscope.cli_data import show_data
 
@@ -223,7 +224,7 @@ def _carry_out(job: Job, out: Path, seeds: int = 1) -> None:
     if seeds > 1:
         from partscope.seeds import repeat_seeds
 
-        report = _follow(repeat_seeds(out, seeds=seeds), _facts)
+        report = _follow(repeat_seeds(out, seeds=seeds, job=job), _facts)
     print_summary(out)
     print(f"report: {report}")
 

@@ -48,7 +48,7 @@ def print_summary(folder: Path) -> None:
     if "part_share" in found:  # files of version 0.1 have none
         row("part share of the performer's evidence", found["part_share"])
     if "part_share_null" in found:
-        row("part share, as uneven but lying anywhere", found["part_share_null"])
+        row("part share, normally distributed evidence", found["part_share_null"])
     fidelity = found["fidelity"]
     if "performer" in fidelity:
         row("error of the performer", fidelity["performer"]["error"])

@@ -58,8 +58,8 @@ class FigureSettings:
     fields: Literal["paper", "measured", "round"] = "paper"
     """`measured` receptive fields for all, `round` ones for all (App. B), or as in Fig. 3: round for the performer."""
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Names of parts and the landmarks of each, e.g. `{head: [beak, crown]}`; empty takes each landmark for one,
-    left and right together (CUB-200-2011: head, neck, torso, legs, tail)."""
+    """Names of parts and the landmarks of each, e.g. `{head: [beak, crown]}`, whose filters are added up; empty adds up
+    left and right (CUB-200-2011: head, neck, torso, legs, tail)."""
     field: FieldSettings = FieldSettings()
     """Measurement of the receptive fields."""
 

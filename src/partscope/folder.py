@@ -22,6 +22,7 @@ from partscope.performers.trained import file_digest
 from partscope.settings import Job, job_from_dict, resolve
 from partscope.train_settings import TrainJob
 from partscope.training import empty_explainer
+from partscope.version import __version__
 
 T = TypeVar("T", Job, TrainJob)
 
@@ -264,7 +265,13 @@ def kept_seeds(folder: Path, diagnose: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(found, dict) or not {"seeds", "numbers"} <= found.keys():
         return {}
     same = found.get("explainer") == file_digest(folder / "explainer.safetensors")
-    return {"seeds": found} if same and found.get("diagnose") == json.loads(json.dumps(diagnose)) else {}
+    same = same and found.get("partscope") == __version__ and found.get("diagnose") == measured_by(diagnose)
+    return {"seeds": found} if same else {}
+
+
+def measured_by(diagnose: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a diagnosis that headline numbers depend on."""
+    return {name: json.loads(json.dumps(diagnose[name])) for name in ("landmarks", "top_images", "resamples")}
 
 
 def _kept(folder: Path, name: str) -> Any:

@@ -14,7 +14,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from partscope.data import PhotoSet, Progress, batches, left_out, load_photos, open_photos
-from partscope.diagnosis import Diagnosed, Subject, check_landmarks, diagnose_subject, make_gallery, mimic
+from partscope.diagnosis import (
+    Diagnosed,
+    EmpiricalField,
+    Subject,
+    check_landmarks,
+    diagnose_subject,
+    field_facts,
+    make_gallery,
+    measure_shown,
+    mimic,
+)
 from partscope.errors import RunError, SettingsError
 from partscope.files import append_line, write_json, write_whole
 from partscope.folder import (
@@ -346,25 +356,19 @@ def _diagnose(
     subject = yield from _subject(job, folder, performer, test, digest)
     run = read_run(folder, "diagnosing")
     clock.lap("test features")
-    found: Diagnosed | None = None
-    for event in diagnose_subject(subject, job.diagnose):
-        if isinstance(event, int):
-            yield Event("diagnosing", event, len(test))
-        else:
-            found = event
-    assert found is not None
-    followed: dict[str, Any] = {}
-    for change in mimic(subject, found, test, job.diagnose):
-        if isinstance(change, dict):
-            followed = change
-        else:
-            yield Event("taking parts away", *change)
-    tensors, metadata = make_gallery(subject, found, lambda i: test[i].image, test.names(), job.diagnose)
-    write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
+    found: Diagnosed = yield from _told("diagnosing", diagnose_subject(subject, job.diagnose), len(test))
+    followed: dict[str, Any] = yield from _told("taking parts away", mimic(subject, found, test, job.diagnose))
     clock.lap("diagnose")
+    fields: dict[int, EmpiricalField] = yield from _told(
+        "receptive fields", measure_shown(subject, found, lambda i: test[i].image, job.diagnose)
+    )
+    clock.lap("receptive fields")
+    tensors, metadata = make_gallery(subject, found, fields, lambda i: test[i].image, test.names(), job.diagnose)
+    write_whole(folder / "gallery.safetensors", lambda temporary: save_file(tensors, temporary, metadata))
     content = {
         **found.content,
         **followed,
+        **field_facts(subject, found.content, fields),
         **kept_frontier(folder),
         **kept_seeds(folder, asdict(job.diagnose)),
         "settings": json.loads(json.dumps(asdict(job))),
@@ -382,3 +386,15 @@ def _diagnose(
     file = folder / "diagnosis.json"
     write_json(file, content)
     return file
+
+
+def _told(stage: str, steps: Iterator[Any], total: int = 0) -> Generator[Event, None, Any]:
+    """Yields an event for each number of images done, or pair of done and to do; returns what comes last."""
+    for step in steps:
+        if isinstance(step, int):
+            yield Event(stage, step, total)
+        elif type(step) is tuple:  # a result may be a named one
+            yield Event(stage, *step)
+        else:
+            return step
+    raise AssertionError(f"{stage} ends with what it found")

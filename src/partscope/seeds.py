@@ -1,6 +1,5 @@
 """The same fit with other seeds: how much of a number is chance in training."""
 
-import json
 import math
 from collections.abc import Generator
 from dataclasses import asdict, replace
@@ -11,15 +10,16 @@ import torch
 
 from partscope.data import PhotoSet
 from partscope.diagnosis import Diagnosed, Subject, diagnose_subject, spread_number
-from partscope.errors import SettingsError
+from partscope.errors import RunError, SettingsError
 from partscope.files import read_json, write_json
-from partscope.folder import check_finished, kept_seeds, read_job
+from partscope.folder import check_finished, kept_seeds, measured_by, read_job
 from partscope.performers import Performer
 from partscope.performers.trained import file_digest
 from partscope.report import write_report
 from partscope.run import Event, open_run, open_training
 from partscope.settings import Job
 from partscope.training import FeatureStore, Labels, fresh_learner, measure_means
+from partscope.version import __version__
 
 HEADLINES = (
     "p",
@@ -35,7 +35,9 @@ HEADLINES = (
     "diversity.explainer.spread",
     "diversity.explainer.effective_locations",
 )
-"""Numbers of the diagnosis that depend on the fit; a last part of -1 is the last of a list."""
+"""Numbers of the diagnosis that depend on the fit, none below 0; a last part of -1 is the last of a list."""
+SHARES = ("p", "fidelity.full.error", "fidelity.full.disagreement", "landmark_r2", "landmark_agreement")
+"""Those that cannot exceed 1."""
 
 
 def repeat_seeds(
@@ -67,7 +69,8 @@ def repeat_seeds(
 
     Raises:
         SettingsError: fewer than two seeds.
-        RunError: the run is not finished, or weights or images differ from those of the fit.
+        RunError: the run is not finished or was diagnosed with other settings, or weights or images differ from
+            those of the fit.
     """
     if seeds < 2:
         raise SettingsError("fitting with other seeds", f"{seeds} in all", "give --seeds 2 or more; 3 show a spread")
@@ -75,6 +78,12 @@ def repeat_seeds(
     job = job or read_job(folder)
     check_finished(folder, "for further seeds")
     content = read_json(folder / "diagnosis.json", "reading the diagnosis")
+    if measured_by(content["settings"]["diagnose"]) != measured_by(asdict(job.diagnose)):
+        raise RunError(
+            f"fitting '{folder}' with other seeds",
+            "its diagnosis was measured with other settings",
+            "run `partscope diagnose` with these settings first",
+        )
     there = kept_seeds(folder, asdict(job.diagnose)).get("seeds", {"seeds": [], "numbers": []})
     rows = {
         seed: {number["name"]: number["fits"][k] for number in there["numbers"]}
@@ -131,10 +140,12 @@ def _write(folder: Path, job: Job, rows: dict[int, dict[str, Any]]) -> None:
     for name in names:
         fits = [rows[seed][name] for seed in seeds]
         values = torch.tensor([math.nan if fit["value"] is None else fit["value"] for fit in fits])
-        numbers.append({"name": name, "mean": spread_number(values).as_json(), "fits": fits})
+        mean = spread_number(values, least=0.0, most=1.0 if name.startswith(SHARES) else math.inf)
+        numbers.append({"name": name, "mean": mean.as_json(), "fits": fits})
     found = {
         "explainer": file_digest(folder / "explainer.safetensors"),
-        "diagnose": json.loads(json.dumps(asdict(job.diagnose))),
+        "partscope": __version__,
+        "diagnose": measured_by(asdict(job.diagnose)),
         "seeds": seeds,
         "numbers": numbers,
     }

@@ -179,6 +179,9 @@ class DiagnoseSettings:
     """Filters shown in the report."""
     gallery_images: int = 8
     """Images shown for each filter in the report."""
+    fields: int = 8
+    """Filters of the report whose receptive field is measured by covering images, the strongest of each category first;
+    0 measures none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +288,7 @@ RANGES: tuple[tuple[str, str, float, float], ...] = (
     ("diagnose", "mimic_images", 0, 1e6),
     ("diagnose", "gallery_filters", 1, 1e4),
     ("diagnose", "gallery_images", 1, 1e4),
+    ("diagnose", "fields", 0, 1e4),
     ("cache", "shard_rows", 1, 1e9),
 )
 

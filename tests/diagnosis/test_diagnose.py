@@ -208,7 +208,7 @@ def test_dead_filters_are_counted_and_not_called_collapsed(subject: Subject, see
     assert content["location_instability"]["released"]["explainer"] == null
     assert content["diversity"]["explainer"]["spread"] == null
     assert choose_filters(found, FEW) == []
-    tensors, metadata = make_gallery(subject, found, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
+    tensors, metadata = make_gallery(subject, found, {}, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
     assert len(tensors["filters"]) == len(tensors["images"]) == 0 and metadata["names"] == "[]"
     assert json.loads(metadata["landmark_names"]) == ["middle", "corner"]
 
@@ -342,7 +342,7 @@ def test_the_gallery_shows_the_strongest_images_of_the_largest_contributions(
         explainer=seen.explainer._replace(score=score),
     )
     found = measure(subject, seen, FEW)
-    tensors, metadata = make_gallery(subject, found, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
+    tensors, metadata = make_gallery(subject, found, {}, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
     valid = found.assignment.valid
     order = [g for g in (5, 10, 9, 8, 0, 6, 11, 4, 3, 2, 1, 7) if bool(valid[:, g].any())]
     assert 5 not in order and tensors["filters"].tolist() == order[:3] == choose_filters(found, FEW)
@@ -381,7 +381,7 @@ def test_guessing_is_called_so_where_there_is_something_to_guess(subject: Subjec
 
 def test_the_gallery_has_every_filter_on_every_image_that_it_shows(subject: Subject, seen: Observation) -> None:
     found = measure(subject, seen, FEW)
-    tensors, metadata = make_gallery(subject, found, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
+    tensors, metadata = make_gallery(subject, found, {}, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
     rows = [int(name.removesuffix(".png")) for name in json.loads(metadata["names"])]
     torch.testing.assert_close(tensors["image_contributions"], seen.contribution[rows])
     torch.testing.assert_close(tensors["image_points"], seen.explainer.points[rows])
@@ -406,6 +406,6 @@ def test_a_contribution_is_to_the_right_score_or_else_the_highest(subject: Subje
     assert judged_scores(subject, found)[right >= 0].tolist() == right[right >= 0].tolist()
     unlabelled = subject._replace(right=None)
     assert judged_scores(unlabelled, found).tolist() == seen.scores.argmax(1).tolist()
-    _, metadata = make_gallery(unlabelled, found, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
+    _, metadata = make_gallery(unlabelled, found, {}, lambda i: PHOTOS[i].image, PHOTOS.names(), FEW)
     rows = [int(name.removesuffix(".png")) for name in json.loads(metadata["names"])]
     assert json.loads(metadata["judged"]) == [f"class {int(seen.scores[i].argmax())}" for i in rows]

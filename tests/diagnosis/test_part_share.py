@@ -6,16 +6,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from partscope.diagnosis.number import dyadic_number
+from partscope.diagnosis.number import Z95, dyadic_number
 from partscope.diagnosis.part_share import (
     LEAST,
     LEAST_RARE,
+    LESS_NULL,
+    NULL,
+    SHARE,
     Contrast,
     contrast,
     differing_pairs,
     margin,
-    part_share_null,
-    part_share_number,
+    part_share_numbers,
 )
 from partscope.performers import Performer
 from partscope.training import FeatureSource, FeatureStore, compute_features
@@ -56,7 +58,7 @@ def stored(performer: Performer, images: Tensor) -> FeatureStore:
 
 
 def share_of(performer: Performer, images: Tensor) -> float:
-    return part_share_number(contrast(performer, stored(performer, images))).value
+    return part_share_numbers(contrast(performer, stored(performer, images)))[SHARE].value
 
 
 def test_evidence_in_a_spot_is_all_part() -> None:
@@ -104,7 +106,7 @@ def test_pairs_differ_in_their_answers_and_use_every_image() -> None:
 def test_images_of_one_answer_have_no_share() -> None:
     performer, images = linear_performer(), scenes(0.4, 0.4)[::2]
     assert contrast(performer, stored(performer, images)) is None
-    number = part_share_number(None)
+    number = part_share_numbers(None)[SHARE]
     assert math.isnan(number.value) and number.n == 0 and number.as_json()["value"] is None
 
 
@@ -121,29 +123,64 @@ def test_too_few_images_of_another_answer_have_no_share() -> None:
     assert contrast(performer, stored(performer, torch.cat([red, green[:LEAST_RARE]]))) is not None
 
 
-def test_the_null_is_the_share_of_evidence_of_the_same_mean_and_variance_anywhere() -> None:
+def made(profile: Tensor, rarer: int = 100) -> Contrast:
+    m = len(profile)
+    return Contrast(torch.arange(m), torch.arange(m, 2 * m), torch.ones(m), torch.ones(m), profile, rarer)
+
+
+def test_the_null_is_the_share_of_evidence_of_the_same_mean_and_variance() -> None:
     """Strong, even evidence leaves nothing to chance; noise about zero leaves what a bell curve does."""
-    ones, profile = torch.ones(2), torch.tensor([[9.0] + 63 * [8.0], [9.0] + 63 * [8.0]])
-    even = Contrast(torch.tensor([0, 1]), torch.tensor([2, 3]), ones, ones, profile)
+    profile = torch.tensor([[9.0] + 63 * [8.0], [9.0] + 63 * [8.0]])
     noise = torch.randn(2, 64, generator=torch.Generator().manual_seed(0)).sort(1, descending=True).values
-    assert part_share_null(even).value == pytest.approx(0.0, abs=0.01)
-    assert 0.2 < part_share_null(even._replace(profile=noise)).value < 0.35
-    assert math.isnan(part_share_null(None).value)
+    assert part_share_numbers(made(profile))[NULL].value == pytest.approx(0.0, abs=0.01)
+    assert 0.2 < part_share_numbers(made(noise))[NULL].value < 0.35
+    assert all(math.isnan(number.value) for number in part_share_numbers(None).values())
 
 
-def test_noise_has_no_more_than_its_null() -> None:
+def test_noise_has_no_more_than_its_null_and_a_spot_has() -> None:
     generator = torch.Generator().manual_seed(0)
-    first, second = torch.arange(200), torch.arange(200, 400)
     noise = torch.randn(200, 144, generator=generator).sort(1, descending=True).values
-    found = Contrast(first, second, torch.ones(200), torch.ones(200), noise)
-    share, null = part_share_number(found), part_share_null(found)
-    assert share.n == 400 and share.value == pytest.approx(null.value, abs=0.02)
-    assert share.low <= null.value <= share.high
+    found = part_share_numbers(made(noise))
+    assert found[SHARE].n == 400 and found[SHARE].value == pytest.approx(found[NULL].value, abs=0.02)
+    difference = found[LESS_NULL]
+    assert difference.value == pytest.approx(found[SHARE].value - found[NULL].value)
+    assert difference.low <= 0 <= difference.high
+    spot = noise.clone()
+    spot[:, 0] += 20
+    assert part_share_numbers(made(spot))[LESS_NULL].low > 0.15
+
+
+def test_few_images_of_another_answer_widen_the_interval() -> None:
+    noise = torch.randn(50, 64, generator=torch.Generator().manual_seed(0)).sort(1, descending=True).values
+    wide, narrow = (part_share_numbers(made(noise, rarer))[SHARE] for rarer in (5, 50))
+    assert (wide.high - wide.value) / (narrow.high - narrow.value) == pytest.approx(2.7764 / 2.0096, rel=1e-3)
+
+
+def test_a_number_that_no_pair_moves_has_no_interval() -> None:
+    number = part_share_numbers(made(torch.tensor([[5.0] + 63 * [0.0]] * 4)))[SHARE]
+    assert number.value == 1.0 and math.isnan(number.low) and math.isnan(number.high)
 
 
 def pairs_of(images: int, pairs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     first = torch.arange(pairs) % (images // 2)
     return first, images // 2 + torch.randint(images // 2, (pairs,), generator=generator)
+
+
+def test_the_variance_is_the_sum_over_pairs_of_pairs_that_share_an_image() -> None:
+    """Pairs of the same two images, either way round, are one."""
+    first, second = torch.tensor([0, 1, 2, 3, 0, 2]), torch.tensor([4, 4, 5, 5, 5, 1])
+    first, second = torch.cat([first, second[:2]]), torch.cat([second, first[:2]])
+    rows = torch.tensor([5.0, 6.0, 1.0, 0.0, 3.0, 4.0, 6.0, 5.0])
+    psi = (rows - rows.mean()).double() / 8
+    sharing = [
+        psi[a] * psi[b]
+        for a in range(8)
+        for b in range(8)
+        if {int(first[a]), int(second[a])} & {int(first[b]), int(second[b])}
+    ]
+    found = dyadic_number(lambda mean: mean[:, 0], rows[:, None], first, second)
+    assert found.n == 6 and sum(sharing) > psi[2:6].square().sum() + (psi[0] + psi[6]) ** 2 + (psi[1] + psi[7]) ** 2
+    assert found.high - found.value == pytest.approx(Z95 * math.sqrt(float(sum(sharing))))
 
 
 @pytest.mark.parametrize(("images", "pairs"), [(600, 300), (60, 300)])
@@ -161,8 +198,7 @@ def test_the_interval_of_a_mean_over_pairs_covers_it_about_19_times_in_20(images
 
 
 def test_pairs_without_evidence_have_no_share() -> None:
-    nothing = Contrast(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.ones(2), torch.ones(2), torch.zeros(2, 64))
-    number = part_share_number(nothing)
+    number = part_share_numbers(made(torch.zeros(2, 64)))[SHARE]
     assert math.isnan(number.value) and math.isnan(number.low) and number.n == 4
 
 

@@ -1,9 +1,9 @@
-"""What every implementation of discrepancy maps, overlays and votes must do."""
+"""What every implementation of discrepancy maps and overlays must do."""
 
 import torch
 
 from maths.cases import close, tensor
-from partscope.maths import OTHER, round_field
+from partscope.maths import round_field
 
 
 def corners_cover_by_rows(occluder_corners):
@@ -79,36 +79,3 @@ def active_units_are_those_above_the_threshold_or_the_peak(active_units):
 def region_is_at_least_half_the_maximum(overlay_region):
     assert overlay_region(tensor([[0.49, 0.5, 1.0, 0.0]])).tolist() == [[False, True, True, False]]
     assert not overlay_region(torch.zeros(2, 2)).any()
-
-
-MARKS = tensor([[0, 0], [0, 10], [20, 0]]).expand(4, 3, 2)
-GROUP = torch.tensor([0, 1, 1])
-
-
-def vote_goes_by_parts_not_by_landmarks(vote_part):
-    """Two images near landmark 0, one near 1, one near 2: two votes each for parts 0 and 1; the lower one wins."""
-    points = tensor([[[0, 1]], [[0, 2]], [[1, 9]], [[19, 1]]])
-    every = torch.ones(4, 1, dtype=torch.bool), MARKS, torch.ones(4, 3, dtype=torch.bool), GROUP
-    assert vote_part(points, torch.ones(4, 1), *every).tolist() == [0]
-    assert vote_part(points, tensor([[1.0], [2.0], [3.0], [4.0]]), *every, top=3).tolist() == [1]
-
-
-def vote_needs_reach_majority_and_visible_landmarks(vote_part):
-    points = tensor([[[0, 3]], [[0, 4]], [[40, 40]], [[0, 1]]])
-    valid, score = torch.ones(4, 1, dtype=torch.bool), torch.ones(4, 1)
-    present = torch.ones(4, 3, dtype=torch.bool)
-    assert vote_part(points, score, valid, MARKS, present, GROUP, 5.0).tolist() == [0]
-    assert vote_part(points, score, valid, MARKS, present, GROUP, 2.0).tolist() == [OTHER]
-    assert vote_part(points, score, valid, MARKS, present, GROUP, 5.0, majority=0.8).tolist() == [OTHER]
-    assert vote_part(points, score, ~valid, MARKS, present, GROUP).tolist() == [OTHER]
-    hidden = present.clone()
-    hidden[:, 0] = False
-    assert vote_part(points, score, valid, MARKS, hidden, GROUP).tolist() == [1]
-    assert vote_part(points, score, valid, MARKS, ~present, GROUP).tolist() == [OTHER]
-
-
-def shares_by_part_add_up(part_shares):
-    found = part_shares(tensor([0.7, -0.2, 0.4, 0.1]), torch.tensor([1, 1, OTHER, 0]), 3)
-    close(found.signed, tensor([0.1, 0.5, 0.0, 0.4]), 1e-12)
-    close(found.absolute, tensor([0.1, 0.9, 0.0, 0.4]) / 1.4, 1e-12)
-    assert found.filters.tolist() == [1, 2, 0, 1]

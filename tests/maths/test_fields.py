@@ -1,4 +1,4 @@
-"""Discrepancy maps, round fields, overlays, and votes for parts."""
+"""Discrepancy maps, round fields and overlays."""
 
 import pytest
 import torch
@@ -23,9 +23,6 @@ CHECKS = [
     (checks.overlay_takes_the_larger_weight, maths.field_overlay),
     (checks.active_units_are_those_above_the_threshold_or_the_peak, maths.active_units),
     (checks.region_is_at_least_half_the_maximum, maths.overlay_region),
-    (checks.vote_goes_by_parts_not_by_landmarks, maths.vote_part),
-    (checks.vote_needs_reach_majority_and_visible_landmarks, maths.vote_part),
-    (checks.shares_by_part_add_up, maths.part_shares),
 ]
 
 
@@ -67,22 +64,6 @@ def test_overlay_of_discs_is_their_union(seed, radius):
     pixels = torch.cartesian_prod(torch.arange(12), torch.arange(14)).float()
     union = ((pixels[:, None] - points).square().sum(-1) <= radius**2).any(1).view(12, 14)  # whole numbers: exact
     assert torch.equal(found, union)
-
-
-@FEW
-@given(st.integers(0, 10**6))
-def test_votes_follow_the_images_in_any_order(seed):
-    generator = torch.Generator().manual_seed(seed)
-    points, marks = (20 * torch.rand(30, k, 2, generator=generator) for k in (4, 5))
-    score = torch.rand(30, 4, generator=generator)
-    valid, present = (torch.rand(30, k, generator=generator) < 0.7 for k in (4, 5))
-    order = torch.randperm(30, generator=generator)
-    group = torch.tensor([0, 0, 1, 2, 2])
-    one, other = (
-        maths.vote_part(*(value[index] for value in (points, score, valid, marks, present)), group, 8.0, 10, 0.3)
-        for index in (torch.arange(30), order)
-    )
-    assert torch.equal(one, other)
 
 
 def test_fields_of_an_unlit_filter_are_not_a_number():

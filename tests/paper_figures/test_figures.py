@@ -15,9 +15,12 @@ from PIL import Image
 
 from partscope import FieldSettings, FigureSettings, PartscopeError, draw_figure
 from partscope.figures import Drawn
+from partscope.figures.look import Found
+from partscope.figures.parts import find_parts
 from partscope.figures.pixels import dimmed_outside, heated, spread_map
 from partscope.figures.sheet import Sheet
 from partscope.maths import ReceptiveField
+from partscope.report.estimate import Diagnosis
 from training.small_job import PHOTOS, Squares, run_to_end, small_job, toy_performer
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -116,11 +119,68 @@ def test_words_tell_what_is_shown(run: Path, tmp_path: Path) -> None:
     shares = draw("shares", [run, run], tmp_path / "s.png")
     p = json.loads((run / "diagnosis.json").read_text())["p"]
     assert shares.caption.count(f"p = {100 * p['value']:.1f} %") == 2
-    parts = draw("parts", [run], tmp_path / "p.png", replace(QUICK, rows=4))
-    numbers = re.findall(r"(\w+): (\d+) filters?, (-?[\d.]+) %", parts.caption)
-    assert {name for name, _, _ in numbers} <= {"middle", "corner", "other"} and numbers[-1][0] == "other"
-    assert sum(int(count) for _, count, _ in numbers) == 12
-    assert abs(sum(float(share) for _, _, share in numbers) - 100) < 0.3
+    named = Path(shutil.copytree(run, tmp_path / "named"))
+    content = json.loads((named / "diagnosis.json").read_text())
+    middle, _, other = content["parts"]
+    middle["filters"], other["filters"] = [4], [f for f in range(12) if f != 4]
+    middle["contribution"] |= {"value": 0.25, "low": 0.2, "high": 0.31}
+    middle["absolute_contribution"] |= {"value": 0.333}
+    other["contribution"] |= {"value": 0.75, "low": None, "high": None}
+    (named / "diagnosis.json").write_text(json.dumps(content))
+    parts = draw("parts", [named], tmp_path / "p.png", replace(QUICK, rows=4))
+    said = (
+        "middle: 1 filter, 25.0 % (95 % interval 20.0 to 31.0, by absolute value 33.3 %). other: 11 filters, 75.0 % ("
+    )
+    assert f"{said}by absolute value " in parts.caption and "corner" not in parts.caption
+    assert "a part is the filters whose strongest images vote for its landmark" in parts.caption
+
+
+def found_of(*rows: tuple[str, str | None, list[int], float | None]) -> Found:
+    """A diagnosis of parts (name, landmark, filters, contribution); filter f adds f hundredths, 3 is dead."""
+
+    def number(value: float | None) -> dict[str, Any]:
+        inside = value is not None
+        return {
+            "value": value,
+            "low": value - 0.01 if inside else None,
+            "high": value + 0.01 if inside else None,
+            "n": 9,
+        }
+
+    parts = [
+        {"name": name, "landmark": landmark, "filters": filters, "contribution": number(share),
+         "absolute_contribution": number(None if share is None else abs(share))}
+        for name, landmark, filters, share in rows
+    ]  # fmt: skip
+    filters = [{"filter": f, "dead": f == 3, "contribution": f / 100} for f in range(8)]
+    return Found(Path("run"), Diagnosis({"parts": parts, "filters": filters}), (0,))
+
+
+NAMED = (("left eye", "left eye", [0, 3], 0.5), ("right eye", "right eye", [2], 0.2), ("tail", "tail", [5], 0.4),
+         ("ear", "ear", [], 0.0), ("other", None, [1, 4, 6, 7], -0.1))  # fmt: skip
+
+
+def test_parts_are_the_diagnosis_and_those_that_belong_together_are_added_up() -> None:
+    eye, tail, other = find_parts(found_of(*NAMED), FigureSettings())
+    assert (eye.name, eye.filters, eye.example, eye.interval) == ("eye", 3, 2, None), "3 is dead, 0 adds less"
+    assert eye.signed == pytest.approx(0.7) and eye.absolute == pytest.approx(0.7)
+    assert (tail.name, tail.filters, tail.signed, tail.example) == ("tail", 1, 0.4, 5)
+    assert tail.interval == pytest.approx((0.39, 0.41))
+    assert (other.name, other.filters, other.signed, other.absolute, other.example) == ("other", 4, -0.1, 0.1, 7)
+    first, other = find_parts(found_of(*NAMED), FigureSettings(rows=2))
+    assert (first.name, other.name, other.filters) == ("eye", "other", 5) and other.signed == pytest.approx(0.3)
+    mine, rest = find_parts(found_of(*NAMED), FigureSettings(parts={"end": ("tail", "ear")}))
+    assert (mine.name, mine.filters, mine.signed, mine.interval) == ("end", 1, 0.4, None)
+    assert (rest.filters, rest.example) == (7, 7) and rest.signed == pytest.approx(0.6)
+
+
+def test_parts_without_shares_landmarks_or_any() -> None:
+    one, other = find_parts(found_of(("part 1", None, [1, 2], None), ("other", None, [5], None)), FigureSettings())
+    assert (one.name, one.filters, one.interval) == ("part 1", 2, None) and one.signed != one.signed
+    assert (other.name, other.example) == ("other", 5)
+    (only,) = find_parts(found_of(("other", None, [3], 1.0)), FigureSettings())
+    assert (only.name, only.example) == ("other", None), "its one filter is dead"
+    assert find_parts(Found(Path("run"), Diagnosis({"filters": []}), ()), FigureSettings()) == []
 
 
 def refused(name: str, runs: list[Any], out: Path, settings: FigureSettings = QUICK) -> tuple[str, str, str]:
@@ -152,6 +212,9 @@ def test_refusals_come_before_any_work(run: Path, tmp_path: Path) -> None:
         "there is no filter 12", "give --filters numbers from 0 to 11"
     )  # fmt: skip
     assert refused("filters", [run], png, replace(QUICK, rows=0))[1:] == ("rows = 0", "give --rows between 1 and 24")
+    doing, got, todo = refused("parts", [run], png, replace(QUICK, parts={"end": ("midle",)}))
+    assert (doing, got) == ("grouping the landmarks of the part 'end'", "there is no landmark 'midle'")
+    assert todo.startswith("did you mean 'middle'?")
     wrong = replace(QUICK, field=FieldSettings(share=2.0))
     assert refused("filters", [run], png, wrong)[1:] == ("field.share = 2.0", "give --field.share between 0 and 1")
     assert refused("filters", [tmp_path / "none"], png)[1] == "there is no such file"
@@ -207,5 +270,5 @@ def test_a_network_with_one_output_and_images_without_landmarks(tmp_path: Path) 
         while True:
             next(walk)
     except StopIteration as end:
-        assert end.value.caption.endswith("The images carry no landmarks, so that no filter's part can be named.")
+        assert "a part is a group of filters whose peaks lie together" in end.value.caption
     assert (tmp_path / "f.png").stat().st_size > 10_000

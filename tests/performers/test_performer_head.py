@@ -66,6 +66,11 @@ def test_twins_choose_no_epoch() -> None:
     assert apart < 0.5 * leaked
 
 
+def test_groups_of_another_number_of_images() -> None:
+    with pytest.raises(PerformerError, match="groups of 3 images for 4 images"):
+        train_head(torch.rand(4, 2), torch.tensor([0, 1, 0, 1]), outputs=1, groups=[1, 2, 3], epochs=1)
+
+
 @pytest.mark.parametrize(
     ("labels", "outputs", "message"),
     [

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from partscope.diagnosis.number import Number
-from partscope.diagnosis.part_share import contrast, part_share_number
+from partscope.diagnosis.part_share import SHARE, contrast, part_share_numbers
 from partscope.performers import Performer
 from partscope.training import FeatureSource, FeatureStore, compute_features
 
@@ -42,7 +42,7 @@ def share_of(module: torch.nn.Module, mixture: str) -> Number:
     source = FeatureSource(mixture, len(images), lambda first: iter([images[first:]]))
     *_, store = compute_features(performer, source, None, 1000)
     assert isinstance(store, FeatureStore)
-    return part_share_number(contrast(performer, store))
+    return part_share_numbers(contrast(performer, store))[SHARE]
 
 
 def effects_of(module: torch.nn.Module) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from safetensors.numpy import save_file
 
-SIDE, GRID, START, STRIDE = 227, 13, 17.0, 16.0
+SIDE, GRID, START, STRIDE, CELL = 227, 13, 17.0, 16.0, 7
 LANDMARKS = ["back", "forehead", "tail"]
 EVIL_FILE = "<script>alert(1)</script>.jpg"
 EVIL_CLASS = "bird <b>& friends</b>"
@@ -73,11 +73,16 @@ def make_diagnosis(
                 "contribution": float(shares[index]),
             }
         )
+    diagonal = SIDE * math.sqrt(2)
+    for row, side in zip(sorted(rows[:-1], key=lambda row: -row["contribution"])[:2], (41.0, 58.0), strict=False):
+        row["field_side"] = side / diagonal
     diagnosis: dict[str, Any] = {
         "format": 1,
+        "receptive_field": {"theoretical": 99 / diagonal, "square": 32 / diagonal, "step": 16 / diagonal, "images": 3},
         "p": number(0.581, n=1960),
         "part_share": number(0.463, 0.031, 412),
         "part_share_null": number(0.187, 0.012, 412),
+        "part_share_less_null": number(0.276, 0.03, 412),
         "fidelity": {
             "measure": measure,
             "targets": TARGETS,
@@ -242,6 +247,18 @@ def draw_bird(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(0.7))).transpose(2, 0, 1), np.array(points, np.float32)
 
 
+def draw_fields(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Ovals of the area that the diagnosis names, up and to the right of the unit; none for other filters."""
+    cells, places = np.zeros((len(rows), 65, 65), np.float16), (np.arange(65) - 32) * CELL
+    sides = [row.get("field_side", 0) * SIDE * math.sqrt(2) for row in rows]
+    for map_, side in zip(cells, sides, strict=True):
+        if side:
+            radius = side / math.sqrt(math.pi)
+            far = ((places[:, None] + 6) / radius / 0.8) ** 2 + ((places[None] - 4) / radius / 1.25) ** 2
+            map_[:] = np.clip(1 - far / 2, 0, 1)
+    return {"field_maps": cells, "field_images": np.where(np.array(sides) > 0, 3, 0).astype(np.int64)}
+
+
 def make_gallery(
     diagnosis: dict[str, Any], *, rows: int = 12, images: int = 8, seed: int = 0, whole: bool = True, count: int = 0
 ) -> dict[str, np.ndarray]:
@@ -274,7 +291,7 @@ def make_gallery(
         "image_points": (START + STRIDE * draw.integers(0, GRID, (count, filters, 2))).astype(np.float32),
         "image_peaks": draw.normal(1, 0.6, (count, filters)).astype(np.float32),
         "image_scores": draw.normal(6, 2, (count, 2)).astype(np.float32),
-    }
+    } | draw_fields(chosen)
     return (facts if whole else {}) | {
         "images": np.stack([image for image, _ in drawn]),
         "filters": np.array([row["filter"] for row in chosen], np.int64),
@@ -296,6 +313,7 @@ def gallery_metadata(gallery: dict[str, np.ndarray]) -> dict[str, str]:
     count = len(names)
     return metadata | {
         "field": json.dumps({"start": START, "stride": STRIDE, "size": 99.0}),
+        "field_cell": json.dumps(CELL),
         "judged": json.dumps([EVIL_CLASS] * (count - 1) + ["class 7"]),
         "categories": json.dumps([EVIL_CLASS] * (count - 1) + [None]),
     }

@@ -2,15 +2,16 @@
 
 import base64
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_run import EVIL_CLASS, GRID, LANDMARKS, SIDE, make_diagnosis, make_gallery
+from synthetic_run import CELL, EVIL_CLASS, GRID, LANDMARKS, SIDE, make_diagnosis, make_gallery
 
 from partscope.report.atlas import PARTS_PER_IMAGE, as_script, atlas
 from partscope.report.estimate import Diagnosis
-from partscope.report.reading import Gallery, ImageFacts
+from partscope.report.reading import Gallery, ImageFacts, MeasuredFields
 
 
 def pictures(**variant: Any) -> tuple[dict[str, Any], Gallery, dict[str, Any]]:
@@ -22,9 +23,12 @@ def pictures(**variant: Any) -> tuple[dict[str, Any], Gallery, dict[str, Any]]:
         categories=[EVIL_CLASS] * 8 + [None],
     )
     maps = {name: arrays.pop(name).astype(np.float32) for name in ("maps", "raw_maps")}
+    measured = MeasuredFields(arrays.pop("field_maps").astype(np.float32), arrays.pop("field_images"), CELL)
     names = [f"{index}.jpg" for index in range(9)]
     field = {"start": 17.0, "stride": 16.0, "size": 99.0}
-    gallery = Gallery(**arrays, **maps, names=names, landmark_names=LANDMARKS, facts=facts, field=field)
+    gallery = Gallery(
+        **arrays, **maps, names=names, landmark_names=LANDMARKS, facts=facts, field=field, measured=measured
+    )
     return atlas(Diagnosis(diagnosis), gallery), gallery, diagnosis
 
 
@@ -54,6 +58,31 @@ def test_parts_have_their_places_and_contributions() -> None:
             else:
                 expected = [100 * (gallery.points[row, place, axis] + 0.5) / SIDE for axis in (1, 0)]
                 assert point == pytest.approx(expected, abs=0.006)
+
+
+def test_outlines_enclose_what_was_measured() -> None:
+    """Ovals whose middle lies 6 px above and 4 px right of the unit, of the areas that the diagnosis names."""
+    found, gallery, diagnosis = pictures()
+    rows = {row["filter"]: row for row in diagnosis["filters"]}
+    known = 0
+    for filter_ in gallery.filters.tolist():
+        part = found["parts"][str(filter_)]
+        side = rows[filter_].get("field_side", 0) * SIDE * math.sqrt(2)
+        if not side:
+            assert part["outline"] == [] and part["measured"] == 0
+            continue
+        (line,) = part["outline"]
+        x, y = np.array(line).reshape(-1, 2).T
+        assert (x[0], y[0]) == (x[-1], y[-1]) and part["measured"] == 3
+        assert (x.min() + x.max()) / 2 == pytest.approx(4, abs=1)
+        assert (y.min() + y.max()) / 2 == pytest.approx(-6, abs=1)
+        area = abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum()) / 2
+        assert area == pytest.approx(side**2, rel=0.05)
+        known += 1
+    assert known == 2
+    assert all(
+        not part["outline"] for part in atlas(Diagnosis(diagnosis), gallery._replace(measured=None))["parts"].values()
+    )
 
 
 def test_an_images_parts_are_those_that_moved_its_score_most() -> None:

@@ -200,6 +200,30 @@ def test_a_part_opens_with_all_its_images(make_run: Make, open_page: Open) -> No
     page.wait_for_url("**/report.html#")  # the address follows the view a moment later
 
 
+def test_a_part_is_drawn_with_what_it_sees(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run(rows=5, images=3)
+    page = open_page(write_report(folder), 1200)
+    yellow = """canvas => { const { data } = canvas.getContext("2d").getImageData(0, 0, 300, 300);
+      let count = 0; for (let k = 0; k < data.length; k += 4)
+        count += data[k] === 255 && data[k + 1] === 224 && data[k + 2] === 138; return count; }"""
+    for card, (side, many) in enumerate(((None, False), (41, True), (58, True))):
+        page.evaluate("location.hash = ''")
+        page.locator("#parts .open").nth(card).click()
+        page.wait_for_function(
+            "[...document.querySelectorAll('#part-view canvas')].every((each) => each.height === 300)"
+        )
+        view = page.locator("#part-view")
+        sees = f"{side} px; theoretical 99 px" if side else "not measured; theoretical 99 px"
+        expect(view.locator(".facts .more", has_text="sees about")).to_contain_text(sees)
+        note = view.locator(".note").inner_text()
+        assert ("yellow line: the mean of its 3 strongest images" in note) == many
+        assert ("was not measured for this filter" in note) != many
+        assert "all that its layers let it see (dashed box)" in note
+        counts = [view.locator("canvas").nth(k).evaluate(yellow) for k in range(3)]
+        assert (counts[0] > 50) == many and counts[1:] == [0, 0], counts
+        page.keyboard.press("Escape")
+
+
 def test_everything_works_by_keyboard(make_run: Make, open_page: Open) -> None:
     folder, _ = make_run()
     page = open_page(write_report(folder), 1200)
@@ -347,3 +371,20 @@ def test_printed_page_shows_numbers_that_are_folded_on_screen(make_run: Make, op
     expect(page.locator("#gallery form")).to_be_hidden()
     expect(page.locator("#gallery canvas").first).to_be_visible()
     assert page.locator("#location details table").evaluate("table => table.getBoundingClientRect().height") > 50
+
+
+def test_the_printed_page_fits_an_a4_sheet_and_cuts_no_card(make_run: Make, open_page: Open) -> None:
+    folder, _ = make_run()
+    page = open_page(write_report(folder), 702)  # 210 mm less margins of 12 mm, in px of 1/96 inch
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") == 702, "a wider page is printed smaller"
+    style = "node => { const style = getComputedStyle(node); return [style.display, style.breakInside]; }"
+    for block in (".card", "#parts .part", "figure"):
+        assert page.locator(block).first.evaluate(style)[1] == "avoid", block
+    assert page.locator(".card").first.evaluate(style)[0] == "block", "flexible boxes are cut in spite of it"
+    assert page.locator("#gallery").evaluate("node => getComputedStyle(node).breakBefore") == "page"
+    # a button in a table's head is not painted again on the table's next pages; bare text is
+    assert page.locator(".sortable thead button").first.evaluate(style)[0] == "contents"
+    assert page.locator("summary").first.evaluate("node => getComputedStyle(node).listStyleType") == "none"
+    for gone in ("nav", "#gallery form", "#images", "#part-count"):
+        expect(page.locator(gone).first).to_be_hidden()

@@ -42,7 +42,7 @@ def test_every_number_is_that_of_its_run(two: tuple[Path, Path, dict[str, Any], 
         truth = look_up({"a": first, "b": second}[run], field)
         truth = truth["value"] if isinstance(truth, dict) else truth
         assert json.loads(str(attributes["data-value"])) == truth, field
-        assert_reads_as(shown, truth, str(attributes["data-kind"]))
+        assert_reads_as(shown, truth, str(attributes["data-kind"]), 1.0)
     assert {(run, "p") for run in "ab"} | {(run, "location_instability.released.explainer") for run in "ab"} <= seen
     assert EVIL_CLASS not in text and EVIL_CLASS in page.text
     assert "They explain different networks" not in page.text

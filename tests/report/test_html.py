@@ -96,7 +96,7 @@ def test_every_number_equals_the_diagnosis(make_run: Make, variant: dict[str, bo
                 assert json.loads(str(attributes[f"data-{key}"])) == truth[key], field
             truth = truth["value"]
         assert json.loads(str(attributes["data-value"])) == truth, field
-        assert_reads_as(text, truth, str(attributes.get("data-kind")))
+        assert_reads_as(text, truth, str(attributes.get("data-kind")), diagnosis["crop"]["diagonal_px"])
     assert set(numbers_of(diagnosis)) <= shown
     for index, row in enumerate(diagnosis["filters"]):
         assert {f"filters.{index}.{key}" for key, value in row.items() if isinstance(value, float)} <= shown
@@ -105,8 +105,11 @@ def test_every_number_equals_the_diagnosis(make_run: Make, variant: dict[str, bo
     assert "(the first fault: bounding_boxes.txt, line 7, '<b>four</b>')" in page.text
 
 
-def assert_reads_as(text: str, truth: Any, kind: str) -> None:
+def assert_reads_as(text: str, truth: Any, kind: str, diagonal: float) -> None:
     if isinstance(truth, bool):
+        return
+    if kind == "px":
+        assert text == f"{truth * diagonal:.0f} px"
         return
     if truth is None:
         assert text in ("none", "not computed")
@@ -249,13 +252,33 @@ def test_per_image_view_needs_a_gallery_that_has_it(make_run: Make) -> None:
     assert "Not shown: the gallery of this run was written by an older version" in page.text
 
 
+def test_each_part_says_how_much_its_filter_sees(make_run: Make) -> None:
+    _, page, diagnosis = render(make_run)
+    seen = [text for attributes, text in page.fields if str(attributes["data-field"]).endswith(".field_side")]
+    assert seen == ["41 px", "58 px"]
+    assert page.text.count("sees about41 px; theoretical 99 px") == 1
+    assert page.text.count("sees aboutnot measured; theoretical 99 px") == 2
+    assert "by covering 3 images of it. The covering square is 32 px wide" in page.text
+    folder, _ = make_run(name="boundless")
+    diagnosis["receptive_field"]["theoretical"] = None
+    (folder / "diagnosis.json").write_text(json.dumps(diagnosis), encoding="utf-8")
+    assert "sees about41 px; theoretical without bounds" in Page(write_report(folder).read_text(encoding="utf-8")).text
+    del diagnosis["receptive_field"]  # as in version 0.1
+    (folder / "diagnosis.json").write_text(json.dumps(diagnosis), encoding="utf-8")
+    old = Page(write_report(folder).read_text(encoding="utf-8")).text
+    assert "sees about" not in old and "covering square" not in old
+
+
 def test_empty_gallery(tmp_path: Path) -> None:
     diagnosis = make_diagnosis(filters=3)
     gallery = make_gallery(diagnosis, rows=2, images=2)
     empty = {name: array if len(array) == 6 else array[:0] for name, array in gallery.items()}
     gallery = {
         **gallery,
-        **{name: empty[name] for name in ("filters", "image_index", "points", "maps", "raw_maps")},
+        **{
+            name: empty[name]
+            for name in ("filters", "image_index", "points", "maps", "raw_maps", "field_maps", "field_images")
+        },
     }
     folder = write_run(tmp_path, diagnosis, make_gallery(diagnosis, rows=2, images=2))
     from safetensors.numpy import save_file

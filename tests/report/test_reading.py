@@ -134,6 +134,18 @@ def spoil_contributions(arrays: dict[str, np.ndarray]) -> None:
     arrays["image_contributions"][0, 0] = np.inf
 
 
+def drop_counts(arrays: dict[str, np.ndarray]) -> None:
+    del arrays["field_images"]
+
+
+def spoil_fields(arrays: dict[str, np.ndarray]) -> None:
+    arrays["field_maps"][0, 0, 0] = np.nan
+
+
+def narrow_fields(arrays: dict[str, np.ndarray]) -> None:
+    arrays["field_maps"] = arrays["field_maps"][:, 1:].copy()
+
+
 def spoil_kind(arrays: dict[str, np.ndarray]) -> None:
     arrays["images"] = arrays["images"].astype(np.float32)
 
@@ -150,6 +162,9 @@ def spoil_kind(arrays: dict[str, np.ndarray]) -> None:
         (spoil_facts, "'image_peaks' of shape (9, 39), which does not fit the others"),
         (drop_facts, "no tensor named 'image_scores'"),
         (spoil_contributions, "image_contributions that are not finite"),
+        (drop_counts, "no tensor named 'field_images'"),
+        (spoil_fields, "field_maps that are not finite"),
+        (narrow_fields, "'field_maps' of shape (4, 64, 65), which does not fit the others"),
         (spoil_kind, "images of type float32, not uint8"),
     ],
 )
@@ -172,6 +187,8 @@ def test_gallery_without_its_names(make_run: Make, names: str) -> None:
         ("field", "[1]", "metadata 'field' that is no receptive field"),
         ("field", '{"start": 1, "stride": 2}', "metadata 'field' that is no receptive field"),
         ("field", '{"start": 1, "stride": 2, "size": NaN}', "metadata 'field' that is no receptive field"),
+        ("field_cell", "null", "metadata 'field_cell' that is no number"),
+        ("field_cell", "NaN", "metadata 'field_cell' that is no number"),
         ("judged", "[1]", "metadata 'judged' that is not a list of 9 names"),
         ("categories", "[0,0,0,0,0,0,0,0,0]", "metadata 'categories' that is not a list of 9 names"),
     ],

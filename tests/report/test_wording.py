@@ -236,7 +236,8 @@ def test_parts_without_landmarks_or_shares() -> None:
 
 def test_the_summary_says_where_the_evidence_lies() -> None:
     reading, document = diagnosis()
-    del document["part_share"], document["part_share_null"]
+    for key in ("part_share", "part_share_null", "part_share_less_null"):
+        del document[key]
     assert "evidence" not in wording.summary(reading)
     assert wording.read_part_share(reading) == "Not measured: the diagnosis gives no reason."
     document["part_share"] = number(0.416, 0.02)
@@ -245,13 +246,34 @@ def test_the_summary_says_where_the_evidence_lies() -> None:
         "do a lone blob, a mark at a fixed place and some backgrounds."
     )
     assert wording.read_part_share(reading) == start
-    document["part_share_null"] = number(0.2, 0.01)
+    document["part_share_null"], document["part_share_less_null"] = number(0.2, 0.01), number(0.216, 0.03)
     assert wording.read_part_share(reading) == (
-        f"{start} It is more than the 20.0% of evidence as strong and as uneven that lies anywhere."
+        f"{start} It is more than the 20.0% of evidence that is normally distributed over the image."
     )
-    document["part_share_null"] = number(0.4, 0.01)
-    assert "It is no more than the 40.0% of evidence" in wording.read_part_share(reading)
+    document["part_share_null"], document["part_share_less_null"] = number(0.4, 0.01), number(0.016, 0.03)
+    assert "It is not clearly more than the 40.0% of evidence" in wording.read_part_share(reading)
     assert (
         "Of the performer’s own evidence 41.6% stands out in few places of the image: parts do that, and so do a lone "
         "blob, a mark at a fixed place and some backgrounds. The rest lies everywhere."
     ) in wording.summary(reading)
+
+
+def change(value: float | None) -> dict[str, Any]:
+    return {"correlation": number(value, 0.02, 40)}
+
+
+def test_parts_taken_away_are_read_by_name() -> None:
+    reading, document = diagnosis()
+    names = {"head": 0.8, "tail": 0.6, "wing": None, "random patch": 0.4}
+    parts = [{"name": name, **change(value)} for name, value in names.items()]
+    document["mimic"] = {"method": "masked", "parts": parts}
+    said = wording.read_mimic(reading)
+    assert said.startswith("A part is taken away: a square about its landmark is painted in the image’s mean colour.")
+    assert "is 0.600 (tail) to 0.800 (head); 1 would be the same direction." in said
+    assert said.endswith("The last row paints a square away from all landmarks.")
+    document["mimic"] = {"method": "drawn without", "parts": parts[:1]}
+    said = wording.read_mimic(reading)
+    assert "the image is drawn anew without it" in said
+    assert "is 0.800 (head); 1 would" in said and "last row" not in said
+    document["mimic"]["parts"] = parts[2:3]
+    assert wording.read_mimic(reading).endswith("as the performer does?")

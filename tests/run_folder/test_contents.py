@@ -14,7 +14,7 @@ from partscope import CacheSettings, SettingsError
 from partscope.folder import read_job
 from partscope.report.schema import diagnosis_schema
 from partscope.settings import resolve
-from run_folder.runs import JOB, STEPS, check_same, diagnosis_of, go, log_of, measure_again, refused
+from run_folder.runs import JOB, STEPS, check_same, diagnosis_of, gallery_of, go, log_of, measure_again, refused
 from training.small_job import PHOTOS, Squares, small_job, toy_performer
 
 FILES = {
@@ -41,6 +41,18 @@ def test_the_diagnosis_is_as_the_schema_says(whole: Path) -> None:
     assert content["settings"] == json.loads(json.dumps(asdict(JOB)))
 
 
+def test_the_report_gets_measured_receptive_fields(whole: Path) -> None:
+    content = json.loads((whole / "diagnosis.json").read_text())
+    _, gallery = gallery_of(whole)
+    sides = {row["filter"]: row["field_side"] for row in content["filters"] if "field_side" in row}
+    assert list(sides) == sorted(gallery["filters"]) and set(gallery["field_images"]) == {3}
+    assert content["receptive_field"]["images"] == 3
+    page = (whole / "report.html").read_text()
+    diagonal = content["crop"]["diagonal_px"]
+    for side in sides.values():
+        assert f">{side * diagonal:.0f} px</span>; theoretical" in page
+
+
 def test_the_provenance_says_what_it_rests_on(whole: Path) -> None:
     run, content = json.loads((whole / "run.json").read_text()), json.loads((whole / "diagnosis.json").read_text())
     performer = toy_performer()
@@ -55,7 +67,14 @@ def test_the_provenance_says_what_it_rests_on(whole: Path) -> None:
     assert set(run["seconds"]) == {"loading", "features", "fit"}
     assert content["provenance"]["weights_digest"] == performer.weights_digest
     assert content["provenance"]["data_digest"] == PHOTOS[1].digest()
-    assert set(content["provenance"]["seconds"]) == {"loading", "features", "fit", "test features", "diagnose"}
+    assert set(content["provenance"]["seconds"]) == {
+        "loading",
+        "features",
+        "fit",
+        "test features",
+        "diagnose",
+        "receptive fields",
+    }
     assert content["provenance"]["peak_memory_gib"] > 0.05
 
 
@@ -93,6 +112,7 @@ def test_a_folder_copied_elsewhere_without_its_features_gives_the_same_numbers(
         "features of the test images",
         "diagnosing",
         "taking parts away",
+        "receptive fields",
     }
     check_same(moved, whole)
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from partscope import repeat_seeds
 from partscope.folder import read_job
 from partscope.report.schema import diagnosis_schema, find_fault
-from partscope.run import Event
+from partscope.run import Event, diagnose
 from run_folder.runs import JOB, go, measure_again, refused
 from training.small_job import PHOTOS, toy_performer
 
@@ -97,12 +97,39 @@ def test_another_diagnosis_keeps_seeds_of_the_same_run(repeated: tuple[Path, lis
     assert "seeds" not in content_of(folder)
 
 
-def test_seeds_measured_in_another_way_are_measured_again(repeated: tuple[Path, list[Event]], tmp_path: Path) -> None:
+def test_settings_that_the_numbers_depend_on_must_be_those_of_the_diagnosis(
+    repeated: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(repeated[0], tmp_path / "run"))
     job = read_job(folder)
     other = replace(job, diagnose=replace(job.diagnose, resamples=job.diagnose.resamples + 1))
+    doing, got, todo = refused(lambda: repeat(folder, 2, job=other))
+    assert doing.endswith("with other seeds") and got == "its diagnosis was measured with other settings"
+    assert todo == "run `partscope diagnose` with these settings first"
+    list(diagnose(folder, job=other, performer=toy_performer(), photos=PHOTOS[1]))
+    assert "seeds" not in content_of(folder)
     stages = {event.stage for event in repeat(folder, 2, job=other) if event.record}
     assert stages == {"learning with seed 1"} and content_of(folder)["seeds"]["seeds"] == [0, 1]
+    assert fits_of(folder)["p"][0] == content_of(folder)["p"]
+    more = replace(other, diagnose=replace(other.diagnose, gallery_images=2))
+    list(diagnose(folder, job=more, performer=toy_performer(), photos=PHOTOS[1]))
+    assert content_of(folder)["seeds"]["seeds"] == [0, 1]  # pictures are no numbers
+
+
+def test_seeds_of_another_version_make_way(repeated: tuple[Path, list[Event]], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(repeated[0], tmp_path / "run"))
+    content = content_of(folder)
+    content["seeds"]["partscope"] = "0.0.1"
+    (folder / "diagnosis.json").write_text(json.dumps(content))
+    measure_again(folder)
+    assert "seeds" not in content_of(folder)
+
+
+def test_what_cannot_exceed_1_does_not(repeated: tuple[Path, list[Event]]) -> None:
+    for number in content_of(repeated[0])["seeds"]["numbers"]:
+        assert number["mean"]["low"] >= 0
+        if number["name"] in ("p", "fidelity.full.error"):
+            assert number["mean"]["high"] <= 1
 
 
 def test_the_schema_and_the_report_know_the_seeds(repeated: tuple[Path, list[Event]]) -> None:

@@ -22,8 +22,7 @@ from partscope.diagnosis.part_share import (
     LEAST_RARE,
     LEAST_UNITS,
     contrast,
-    part_share_null,
-    part_share_number,
+    part_share_numbers,
 )
 from partscope.diagnosis.parts import (
     Assignment,
@@ -93,14 +92,14 @@ def observed(subject: Subject) -> Generator[int, None, Observation]:
     Returns:
         What was seen, through ``return`` of the generator.
     """
-    for event in observe(subject.explainer, subject.performer, subject.store, answers_of(subject)):
+    for event in observe(subject.explainer, subject.performer, subject.store, right_answers(subject)):
         if not isinstance(event, int):
             return event
         yield event
     raise AssertionError("observe ends with what it saw")
 
 
-def answers_of(subject: Subject) -> Int[Tensor, " n"]:
+def right_answers(subject: Subject) -> Int[Tensor, " n"]:
     """Score index that is right for each image, -1 where none is known."""
     return subject.right if subject.right is not None else torch.full((len(subject.store),), -1)
 
@@ -121,8 +120,7 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     content: dict[str, Any] = {
         "format": FORMAT,
         "p": p_number(subject, seen, counts).as_json(),
-        "part_share": part_share_number(evidence).as_json(),
-        "part_share_null": part_share_null(evidence).as_json(),
+        **{name: number.as_json() for name, number in part_share_numbers(evidence).items()},
         "fidelity": fidelity(seen, subject.right, performer.target_names, counts),
     }
     absent: dict[str, str] = {}
@@ -142,7 +140,9 @@ def measure(subject: Subject, seen: Observation, settings: DiagnoseSettings) -> 
     if content["part_share"]["value"] is None:
         rows, columns = performer.tap_shape[1:]
         absent["part_share"] = (
-            f"the tap has only {rows} x {columns} units: too few to tell few places from everywhere"
+            "no evidence of any pair is positive"
+            if evidence is not None
+            else f"the tap has only {rows} x {columns} units: too few to tell few places from everywhere"
             if rows * columns < LEAST_UNITS
             else f"it takes {LEAST} test images, {LEAST_RARE} of them with another answer of the performer than most"
         )
@@ -198,7 +198,7 @@ def measure_parts(subject: Subject, found: Diagnosed, settings: DiagnoseSettings
         scores = landmark_agreement(levels, truth, owned, float(side), finest, counts)
         content["landmark_agreement"] = found.content["landmark_agreement"] | scores
     rows = some_objects(owned)
-    taken = ablate(subject.explainer, subject.performer, store, answers_of(subject), grouping.members, rows)
+    taken = ablate(subject.explainer, subject.performer, store, right_answers(subject), grouping.members, rows)
     content["parts"] = part_rows(
         seen.contribution, grouping, taken, seen.explainer, shown["explainer"], checks, owned, diagonal, counts
     )

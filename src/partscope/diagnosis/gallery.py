@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from partscope.diagnosis.diagnose import Diagnosed, Subject
 from partscope.diagnosis.observe import judged_score
+from partscope.diagnosis.receptive_fields import CELLS, EmpiricalField, cell_side, in_cells
 from partscope.settings import DiagnoseSettings
 
 
@@ -26,10 +27,19 @@ def images_shown(found: Diagnosed, settings: DiagnoseSettings) -> int:
     return min(settings.gallery_images, int(found.assignment.valid.sum(0).max()))
 
 
+def strongest_images(found: Diagnosed, filters: Sequence[int], count: int) -> dict[int, list[int]]:
+    """Images of its category that excite each filter most, strongest first; fewer where it is active on fewer."""
+    valid = found.assignment.valid
+    score = found.seen.explainer.score.where(valid, -torch.inf)
+    order = score[:, list(filters)].argsort(dim=0, descending=True, stable=True).T.tolist()
+    return {f: rows[: min(count, int(valid[:, f].sum()))] for f, rows in zip(filters, order, strict=True)}
+
+
 @torch.no_grad()
 def make_gallery(
     subject: Subject,
     found: Diagnosed,
+    fields: Mapping[int, EmpiricalField],
     images: Callable[[int], Tensor],
     names: list[str],
     settings: DiagnoseSettings,
@@ -39,6 +49,7 @@ def make_gallery(
     Args:
         subject: what was diagnosed.
         found: the diagnosis.
+        fields: measured receptive fields, by filter; may be of some filters only.
         images: returns test image i, (3, S, S) in [0, 1].
         names: names of the test images.
         settings: how many filters and images.
@@ -49,10 +60,8 @@ def make_gallery(
     filters = choose_filters(found, settings)
     if not filters:
         return _empty(subject, images)
-    peaks, valid = found.seen.explainer, found.assignment.valid
-    wanted = images_shown(found, settings)
-    score = peaks.score.where(valid, -torch.inf)
-    strongest = {f: score[:, f].argsort(descending=True, stable=True)[:wanted].tolist() for f in filters}
+    peaks = found.seen.explainer
+    strongest = strongest_images(found, filters, images_shown(found, settings))
     used = sorted({i for rows in strongest.values() for i in rows})
     place = {i: k for k, i in enumerate(used)}
     maps, raw = {}, {}
@@ -81,8 +90,10 @@ def make_gallery(
     metadata = {
         "names": json.dumps([names[i] for i in used]),
         "landmark_names": json.dumps(list(truth.names) if truth else []),
-        "field": json.dumps(_field(subject)),
+        "field": json.dumps(unit_field(subject)),
+        "field_cell": json.dumps(cell_side(subject.performer.input_size)),
     }
+    tensors |= _measured(filters, fields)
     facts, words = _whole_images(subject, found, used)
     return {k: v.contiguous() for k, v in (tensors | facts).items()}, metadata | words
 
@@ -125,7 +136,16 @@ def judged_scores(subject: Subject, found: Diagnosed) -> Tensor:
     return judged_score(scores, right)
 
 
-def _field(subject: Subject) -> dict[str, float] | None:
+def _measured(filters: list[int], fields: Mapping[int, EmpiricalField]) -> dict[str, Tensor]:
+    """Averaged losses around the unit in cells, and the images that they rest on; 0 where nothing was measured."""
+    none = torch.zeros(CELLS, CELLS)
+    return {
+        "field_maps": torch.stack([in_cells(fields[f].average) if f in fields else none for f in filters]).half(),
+        "field_images": torch.tensor([fields[f].images if f in fields else 0 for f in filters]),
+    }
+
+
+def unit_field(subject: Subject) -> dict[str, float] | None:
     """Centres and side of what one unit of conv-interp-2 can see, in pixels; none where that has no bounds."""
     field, track = subject.performer.field, subject.explainer.interpretable
     grown = sum(conv.kernel_size[0] - 1 for conv in (track.conv_interp_1, track.conv_interp_2))

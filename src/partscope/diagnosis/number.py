@@ -10,7 +10,18 @@ from torch import Tensor
 
 Z95 = 1.959963984540054
 T95 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
-"""Student's .975 quantiles with 1 to 9 degrees of freedom; more take the last."""
+"""Student's .975 quantiles with 1 to 9 degrees of freedom."""
+
+
+def student(freedom: int) -> float:
+    """Student's .975 quantile; from 10 degrees of freedom on by Cornish and Fisher's expansion.
+
+    >>> [round(student(n), 3) for n in (1, 10, 30, 1000)]
+    [12.706, 2.227, 2.042, 1.962]
+    """
+    if freedom <= len(T95):
+        return T95[max(freedom, 1) - 1]
+    return Z95 + (Z95**3 + Z95) / (4 * freedom) + (5 * Z95**5 + 16 * Z95**3 + 3 * Z95) / (96 * freedom**2)
 
 
 class Number(NamedTuple):
@@ -69,21 +80,23 @@ def dyadic_number(
     first: Int[Tensor, " m"],
     second: Int[Tensor, " m"],
     *,
+    freedom: int = 10**9,
     least: float = -math.inf,
     most: float = math.inf,
 ) -> Number:
     """A function of means over pairs of images, with a 95 % interval over images.
 
     Pairs that share an image are not independent. With ``psi`` the influence of each pair on the statistic (its row's
-    deviation from the mean times the statistic's gradient, over m), the variance is the sum of ``psi psi'`` over all
-    pairs of pairs that share an image (Fafchamps and Gubert, Journal of Development Economics 83, 2007), and not less
-    than if none did.
+    deviation from the mean times the statistic's gradient, over m; pairs of the same two images count as one), the
+    variance is the sum of ``psi psi'`` over all pairs of pairs that share an image (Fafchamps and Gubert, Journal of
+    Development Economics 83, 2007), and not less than if none did. No interval where no pair has any influence.
 
     Args:
         statistic: of the mean row; differentiable.
         rows: what each pair adds.
         first: one image of each pair.
         second: the other.
+        freedom: degrees of freedom of Student's interval: images on the side that has fewer, less one.
         least: smallest possible value.
         most: largest possible value.
 
@@ -101,10 +114,13 @@ def dyadic_number(
     if not math.isfinite(value):
         return Number(math.nan, math.nan, math.nan, images)
     influence = (rows.double() - mean.detach()) @ slope[0] / len(rows)
+    if not bool(influence.any()):
+        return Number(value, math.nan, math.nan, images)
     size = int(torch.cat([first, second]).max()) + 1
     by_image = torch.zeros(size, dtype=torch.float64).index_add(0, first, influence).index_add(0, second, influence)
-    alone = influence.square().sum()
-    half = Z95 * math.sqrt(float(torch.maximum(by_image.square().sum() - alone, alone)))
+    both, which = torch.unique(torch.minimum(first, second) * size + torch.maximum(first, second), return_inverse=True)
+    alone = torch.zeros(len(both), dtype=torch.float64).index_add(0, which, influence).square().sum()
+    half = student(freedom) * math.sqrt(float(torch.maximum(by_image.square().sum() - alone, alone)))
     return Number(value, max(value - half, least), min(value + half, most), images)
 
 
@@ -173,8 +189,10 @@ def paired_difference(worse: int, better: int, n: int) -> Number:
     return Number(difference, max(-1.0, min(difference, centre - half)), min(1.0, max(difference, centre + half)), n)
 
 
-def spread_number(values: Float[Tensor, " n"]) -> Number:
-    """The mean over a few fits, with Student's 95 % interval; n counts fits; nan if one has no value.
+def spread_number(values: Float[Tensor, " n"], *, least: float = -math.inf, most: float = math.inf) -> Number:
+    """The mean over a few fits, with Student's 95 % interval within what is possible; n counts fits.
+
+    Nan if one has no value.
 
     >>> [round(v, 3) for v in spread_number(torch.tensor([1.0, 2.0, 3.0]))]
     [2.0, -0.484, 4.484, 3]
@@ -183,8 +201,8 @@ def spread_number(values: Float[Tensor, " n"]) -> Number:
     n, mean = len(values), float(values.mean())
     if n < 2 or not math.isfinite(mean):
         return Number(mean, math.nan, math.nan, n)
-    half = T95[min(n - 2, len(T95) - 1)] * float(values.std()) / math.sqrt(n)
-    return Number(mean, mean - half, mean + half, n)
+    half = student(n - 1) * float(values.std()) / math.sqrt(n)
+    return Number(mean, max(mean - half, least), min(mean + half, most), n)
 
 
 def ratio_number(above: Float[Tensor, " n"], below: Float[Tensor, " n"], counts: Int[Tensor, "b n"]) -> Number:

@@ -1,5 +1,6 @@
 """Part share: how much of the performer's evidence stands out in few places, on unlabelled images."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from partscope.training import FeatureStore, winner
 PAIRS, STEPS = 300, 6
 LEAST, LEAST_RARE = 30, 5
 """Images below which nothing is said, in all and of answers other than the most frequent one."""
+SHARE, NULL, LESS_NULL = "part_share", "part_share_null", "part_share_less_null"
 LEAST_UNITS = 36
 """Units of the tap below which few places cannot be told from everywhere."""
 
@@ -30,6 +32,8 @@ class Contrast(NamedTuple):
     """Sum of the evidence over the tap's units, nats; the gap but for the steps' error."""
     profile: Float[Tensor, "m u"]
     """Evidence of the units after smoothing, from the strongest to the weakest."""
+    rarer: int
+    """Images whose answer is not the most frequent one, or is it, whichever are fewer."""
 
 
 def differing_pairs(
@@ -79,23 +83,31 @@ def contrast(
         gap.append(margin(scores[i], answer[i], answer[j]) - margin(scores[j], answer[i], answer[j]))
         total.append(evidence.sum((1, 2)))
         profile.append(evidence_profile(smoothed(evidence)))
-    return Contrast(first, second, torch.cat(gap), torch.cat(total), torch.cat(profile))
+    other = len(answer) - int(torch.bincount(answer).max())
+    rarer = min(other, len(answer) - other)
+    return Contrast(first, second, torch.cat(gap), torch.cat(total), torch.cat(profile), rarer)
 
 
-def part_share_number(found: Contrast | None) -> Number:
-    """The part share with its interval over images; nan where there was nothing to contrast."""
-    return _number(None if found is None else found.profile, found)
+def part_share_numbers(found: Contrast | None) -> dict[str, Number]:
+    """The part share, its null and their paired difference, with intervals over images; nan without a contrast.
 
+    The null is the share of evidence that has each pair's mean and variance and is normally distributed over the units
+    (`partscope.maths.normal_profile`).
+    """
+    if found is None:
+        return dict.fromkeys((SHARE, NULL, LESS_NULL), Number(float("nan"), float("nan"), float("nan"), 0))
+    own, null = found.profile.double(), normal_profile(found.profile.double())
+    units = own.shape[1]
 
-def part_share_null(found: Contrast | None) -> Number:
-    """The same of evidence that has each pair's mean and variance but no places: `partscope.maths.normal_profile`."""
-    return _number(None if found is None else normal_profile(found.profile), found)
+    def number(of: Callable[[Tensor], Tensor], least: float) -> Number:
+        rows = torch.cat([own, null], 1)
+        return dyadic_number(of, rows, found.first, found.second, freedom=found.rarer - 1, least=least, most=1.0)
 
-
-def _number(profile: Tensor | None, found: Contrast | None) -> Number:
-    if found is None or profile is None:
-        return Number(float("nan"), float("nan"), float("nan"), 0)
-    return dyadic_number(part_share, profile, found.first, found.second, least=0.0, most=1.0)
+    return {
+        SHARE: number(lambda mean: part_share(mean[:, :units]), 0.0),
+        NULL: number(lambda mean: part_share(mean[:, units:]), 0.0),
+        LESS_NULL: number(lambda mean: part_share(mean[:, :units]) - part_share(mean[:, units:]), -1.0),
+    }
 
 
 def margin(scores: Float[Tensor, "m c"], first: Int[Tensor, " m"], second: Int[Tensor, " m"]) -> Float[Tensor, " m"]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from partscope.diagnosis.layers import Layer
 from partscope.figure_settings import REFERENCE_PX, FieldSettings
@@ -13,6 +14,8 @@ from partscope.maths import discrepancy_map, field_side, gaussian_smoothed, occl
 from partscope.performers import Performer, tap_of
 
 BATCH = 64
+CELLS = 65
+"""Cells along a side of a field that is kept small; the unit is in the middle one."""
 
 
 class EmpiricalField(NamedTuple):
@@ -102,6 +105,23 @@ def measure_fields(
 def fields_cost(settings: FieldSettings, size: int, wanted: Sequence[tuple[int, Sequence[int]]]) -> int:
     """How many covered images `measure_fields` runs."""
     return len({i for _, chosen in wanted for i in chosen}) * len(covering(settings, size).corners)
+
+
+def cell_side(size: int) -> int:
+    """Side of a cell of `in_cells`, px, for crops of a size: odd, so that the unit is in the middle of its cell."""
+    return -(-(2 * size + 1) // CELLS) // 2 * 2 + 1
+
+
+def in_cells(average: Float[Tensor, "h2 w2"]) -> Float[Tensor, "c c"]:
+    """Means of an averaged field over square cells, scaled to a maximum of 1; beyond its edges the field is 0.
+
+    >>> in_cells(torch.eye(129)).shape, cell_side(64)
+    (torch.Size([65, 65]), 3)
+    """
+    side = cell_side(len(average) // 2)
+    beyond = (side * CELLS - len(average)) // 2
+    cells = functional.avg_pool2d(functional.pad(average[None, None], (beyond,) * 4), side)[0, 0]
+    return cells / cells.max() if bool(cells.max() > 0) else cells
 
 
 def _field(kept: Tensor, whole: Tensor, count: int, settings: FieldSettings, size: int) -> EmpiricalField:

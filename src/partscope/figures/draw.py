@@ -11,7 +11,7 @@ from partscope.figure_settings import FigureSettings, check_figure
 from partscope.figures.drawing import Drawing
 from partscope.figures.filters import draw_filters
 from partscope.figures.look import read_found
-from partscope.figures.parts import draw_parts
+from partscope.figures.parts import draw_parts, find_parts
 from partscope.figures.shares import draw_shares
 from partscope.figures.sheet import EXTENSIONS
 from partscope.performers import Performer
@@ -65,6 +65,7 @@ def draw_figure(
     found = [read_found(folder) for folder in folders]
     for one in found:
         one.chosen(settings, settings.rows)
+    parts = find_parts(found[0], settings) if name == "parts" else []
     opened = []
     for k, folder in enumerate(folders):
         run = open_run(
@@ -72,7 +73,7 @@ def draw_figure(
             job=jobs[k] if jobs else None,
             performer=performers[k] if performers else None,
             photos=photos[k] if photos else None,
-            landmarks=name == "parts",
+            landmarks=False,
         )
         opened.append((yield from run))
     kind = out.suffix[1:].lower()
@@ -82,7 +83,7 @@ def draw_figure(
     elif name == "shares":
         drawing = yield from draw_shares(opened, found, settings, kind)
     else:
-        drawing = yield from draw_parts(opened[0], found[0], settings, kind)
+        drawing = yield from draw_parts(opened[0], found[0], parts, settings, kind)
     drawing.sheet.save(out, drawing.title, drawing.caption)
     return Drawn(out, drawing.caption)
 

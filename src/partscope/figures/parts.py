@@ -2,21 +2,20 @@
 
 import math
 from collections.abc import Generator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from partscope.diagnosis import Assignment, Layer, Seen, name_parts, scaled
+from partscope.diagnosis import OTHER, name_parts
 from partscope.diagnosis.grad_cam import explainer_cam, performer_cam
-from partscope.figure_settings import REFERENCE_PX, FigureSettings
+from partscope.figure_settings import FigureSettings
 from partscope.figures.drawing import Drawing
 from partscope.figures.look import Found, Row, Watched, make_rows, see
 from partscope.figures.pixels import heated, picture_of, spread_map
 from partscope.figures.rows import GAP, draw_row, width_of
 from partscope.figures.sheet import EXPLAINER, INK, MUTED, NEUTRAL, PERFORMER, RULE, Sheet, styled
-from partscope.maths import part_shares, vote_part
 from partscope.run import Event
 from partscope.subject import OpenedRun
 
@@ -25,7 +24,7 @@ LABEL, BAR, THUMBS = 0.95, 1.6, 3
 
 
 class Part(NamedTuple):
-    """A part's filters and what they add."""
+    """A part's filters and what they add, as the diagnosis says."""
 
     name: str
     filters: int
@@ -34,21 +33,24 @@ class Part(NamedTuple):
     absolute: float
     example: int | None
     """Its filter with the largest contribution."""
+    interval: tuple[float, float] | None
+    """Of the share; None where it is the sum of several of the diagnosis's parts."""
 
 
-def draw_parts(run: OpenedRun, found: Found, settings: FigureSettings, kind: str) -> Generator[Event, None, Drawing]:
+def draw_parts(
+    run: OpenedRun, found: Found, parts: list[Part], settings: FigureSettings, kind: str
+) -> Generator[Event, None, Drawing]:
     """Draws the figure.
 
     Args:
-        run: the run, with its landmarks.
+        run: the run.
         found: its diagnosis.
+        parts: what `find_parts` finds in it.
         settings: what to show.
         kind: of the file.
     """
-    everything = tuple(range(len(found.diagnosis.get("filters"))))
-    seen = yield from see(run, everything, ("explainer", "performer"))
-    parts = find_parts(run, found, seen["explainer"], settings)
     examples = [part.example for part in parts if part.example is not None]
+    seen = yield from see(run, examples, ("explainer", "performer"))
     drawn = yield from make_rows(run, seen["explainer"], examples, settings, measured=False, images=THUMBS)
     rows = dict(zip(examples, drawn, strict=True))
     shots = example_images(run, settings.rows, settings.seed)
@@ -77,47 +79,54 @@ def _compose(
     return Drawing(sheet, "Grad-CAM and contributions of parts", _caption(found, seen, parts, settings))
 
 
-def find_parts(
-    run: OpenedRun, found: Found, seen: tuple[Layer, Seen, Assignment], settings: FigureSettings
-) -> list[Part]:
-    """Names each filter's part by vote and sums contributions by part, the largest first, the rest last.
+def find_parts(found: Found, settings: FigureSettings) -> list[Part]:
+    """The diagnosis's parts, the largest contribution first and `other` last.
+
+    Parts of landmarks that belong together are added up, so that a figure names no filter that the diagnosis does not.
+
+    Args:
+        found: the diagnosis.
+        settings: which landmarks belong together, and how many parts to show: further ones are added to `other`.
 
     Returns:
-        As many parts as the settings show, those further ones as part of the last, `other`; none without landmarks.
+        Those that have filters, and `other`; none where the diagnosis has no parts (version 0.1).
 
     Raises:
         SettingsError: the settings name a landmark that the images do not carry.
     """
-    truth = run.subject.truth
-    if truth is None:
-        return []
-    names = name_parts(truth.names, settings.parts)
-    columns = list(names.columns)
-    peaks, valid = seen[1].peaks, seen[2].valid
-    landmarks, present = truth.landmarks[:, columns], truth.present[:, columns]
-    reach = scaled(settings.field.radius, run.subject.performer.input_size)
-    part = vote_part(peaks.points, peaks.score, valid, landmarks, present, names.group, reach)
-    facts = sorted(found.diagnosis.get("filters"), key=lambda row: int(row["filter"]))
-    share = torch.tensor([math.nan if row["contribution"] is None else row["contribution"] for row in facts])
-    sums = part_shares(share.nan_to_num(0), part, len(names.names))
-    measured = bool(torch.isfinite(share).any())
-    order = sums.signed[:-1].argsort(descending=True, stable=True).tolist()
-    order = [n for n in order if sums.filters[n] > 0]
-    shown, rest = order[: settings.rows - 1], [*order[settings.rows - 1 :], len(names.names)]
-    parts = []
-    for group in [*([n] for n in shown), rest]:
-        mine = torch.isin(torch.where(part < 0, len(names.names), part), torch.tensor(group))
-        best = share.nan_to_num(-torch.inf).where(mine & valid.any(0), -torch.inf)
-        parts.append(
-            Part(
-                "other" if group is rest else names.names[group[0]],
-                int(sums.filters[group].sum()),
-                float(sums.signed[group].sum()) if measured else math.nan,
-                float(sums.absolute[group].sum()) if measured else math.nan,
-                int(best.argmax()) if bool(best.isfinite().any()) else None,
-            )
-        )
-    return parts
+    own = found.diagnosis.get("parts", [])
+    landmarks = [row["landmark"] for row in own if row["landmark"] is not None]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    if landmarks or settings.parts:
+        names = name_parts(landmarks, settings.parts)
+        place = {landmarks[k]: names.names[g] for k, g in zip(names.columns, names.group.tolist(), strict=True)}
+    else:
+        place = {row["name"]: row["name"] for row in own[:-1]}
+    for row in own:
+        groups.setdefault(place.get(row["name"], OTHER), []).append(row)
+    rest = groups.pop(OTHER, [])
+    order = sorted((name for name in groups if _filters(groups[name])), key=lambda name: -_share(groups[name]))
+    for name in order[settings.rows - 1 :]:
+        rest += groups[name]
+    made = [_part(found, name, groups[name]) for name in order[: settings.rows - 1]]
+    return [*made, _part(found, OTHER, rest)] if rest else made
+
+
+def _filters(rows: list[dict[str, Any]]) -> list[int]:
+    return [f for row in rows for f in row["filters"]]
+
+
+def _share(rows: list[dict[str, Any]], key: str = "contribution") -> float:
+    return sum(math.nan if row[key]["value"] is None else row[key]["value"] for row in rows)
+
+
+def _part(found: Found, name: str, rows: list[dict[str, Any]]) -> Part:
+    facts = {row["filter"]: row for row in found.diagnosis.get("filters")}
+    alive = [f for f in _filters(rows) if not facts[f]["dead"] and facts[f]["contribution"] is not None]
+    best = max(alive, key=lambda f: (facts[f]["contribution"], -f), default=None)
+    number = rows[0]["contribution"]
+    interval = None if len(rows) > 1 or number["low"] is None else (number["low"], number["high"])
+    return Part(name, len(_filters(rows)), _share(rows), _share(rows, "absolute_contribution"), best, interval)
 
 
 def example_images(run: OpenedRun, count: int, seed: int) -> list[int]:
@@ -179,7 +188,7 @@ def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: flo
     axes.axvline(0, color=RULE, lw=0.8)
     for n, part in enumerate(parts):
         top = n * (SIDE + GAP)
-        colour = NEUTRAL if part.name == "other" else EXPLAINER
+        colour = NEUTRAL if part.name == OTHER else EXPLAINER
         plural = "filter" if part.filters == 1 else "filters"
         sheet.text(left, HEAD + top + SIDE / 2 - 0.02, part.name, weight="bold", va="bottom")
         sheet.text(left, HEAD + top + SIDE / 2 + 0.02, f"{part.filters} {plural}", color=MUTED)
@@ -191,7 +200,7 @@ def _draw_parts(sheet: Sheet, parts: list[Part], rows: dict[int, Row], left: flo
             axes.text(
                 place,
                 top + SIDE / 2,
-                f"{100 * part.signed:.1f} %".replace("-", "−"),
+                f"{_percent(part.signed)} %".replace("-", "−"),
                 va="center",
                 size=8,
                 weight="bold",
@@ -207,17 +216,27 @@ def _caption(found: Found, seen: Watched, parts: list[Part], settings: FigureSet
         f"({found.diagnosis.get('performer.name')}), on test images drawn at random (seed {settings.seed}); each map "
         "is scaled to its own maximum."
     ]
-    if parts:
-        said.append(
-            "Each filter belongs to the part whose landmark is nearest to its part location, within "
-            f"{settings.field.radius:g} px of a {REFERENCE_PX} px crop, on at least half of its 100 strongest images. "
-            "A part's contribution is the sum of its filters' signed shares of what the part track adds to the scores; "
-            "tiles show its strongest filter."
+    if not parts:
+        said.append("The diagnosis has no parts: `partscope diagnose` adds them.")
+        return " ".join(said)
+    how = (
+        "the filters whose strongest images vote for its landmark and whose peaks follow it, on half of the test images"
+        if any(row["landmark"] is not None for row in found.diagnosis.get("parts"))
+        else "a group of filters whose peaks lie together"
+    )
+    said.append(
+        f"Parts are the diagnosis's: a part is {how}. Its contribution is the sum of its filters' signed shares of "
+        "what the part track adds to the scores; tiles show its strongest filter."
+    )
+    for part in parts:
+        plural = "filter" if part.filters == 1 else "filters"
+        between = (
+            f"95 % interval {_percent(part.interval[0])} to {_percent(part.interval[1])}, " if part.interval else ""
         )
-        for part in parts:
-            plural = "filter" if part.filters == 1 else "filters"
-            shares = f"{100 * part.signed:.1f} % (by absolute value {100 * part.absolute:.1f} %)"
-            said.append(f"{part.name}: {part.filters} {plural}, {shares}.")
-    else:
-        said.append("The images carry no landmarks, so that no filter's part can be named.")
+        shares = f"{_percent(part.signed)} % ({between}by absolute value {_percent(part.absolute)} %)"
+        said.append(f"{part.name}: {part.filters} {plural}, {shares}.")
     return " ".join(said)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"

@@ -46,17 +46,14 @@ from partscope.maths.objective import (
     reconstruction_scale,
 )
 from partscope.maths.part_share import evidence_profile, normal_profile, part_share, smoothed, spread_line
-from partscope.maths.part_vote import OTHER, PartShares, part_shares, vote_part
 from partscope.maths.receptive_field import ReceptiveField, conv_chain_field, unit_points
 from partscope.maths.template import part_templates, template_scale, template_side
 
 __all__ = [
-    "OTHER",
     "FilterLossTerms",
     "LayerInstability",
     "NearestLandmark",
     "PartLocation",
-    "PartShares",
     "ReceptiveField",
     "active_units",
     "adjusted_rand_index",
@@ -98,7 +95,6 @@ __all__ = [
     "part_location",
     "part_mask",
     "part_share",
-    "part_shares",
     "part_templates",
     "peak_spread",
     "positive_norm",
@@ -114,5 +110,4 @@ __all__ = [
     "template_side",
     "unit_points",
     "unit_to_row_column",
-    "vote_part",
 ]

@@ -74,6 +74,12 @@ def train_head(
         DivergedError: the loss is not finite.
     """
     _check_labels(labels, outputs, len(features))
+    if groups is not None and len(groups) != len(features):
+        raise PerformerError(
+            "training a classifier",
+            f"groups of {len(groups)} images for {len(features)} images",
+            "give what each image is made of, one entry an image",
+        )
     flat = features.flatten(1)
     scale = 1 / flat.float().square().mean().sqrt().clamp_min(1e-12)
     kind, targets = _targets(labels, outputs)

@@ -10,6 +10,7 @@ from partscope.report.estimate import Diagnosis
 from partscope.report.figures import (
     BUDGET_BYTES,
     Mark,
+    field_outline,
     in_words,
     landmark_point,
     map_digits,
@@ -73,8 +74,11 @@ def _part(gallery: Gallery, row: int, column: int, facts: dict[str, Any], side: 
     moved = None
     if gallery.facts is not None:
         moved = [_short(value) for value in gallery.facts.contributions[images, column]]
+    seen = gallery.measured
     return {
         "images": images,
+        "outline": [] if seen is None else field_outline(seen.maps[row], seen.cell),
+        "measured": 0 if seen is None else int(seen.images[row]),
         "points": [None if s else _place(mark(gallery, p)) for s, p in zip(silent, gallery.points[row], strict=True)],
         "landmarks": [None if point is None else _place(mark(gallery, point)) for point in marks],
         "masked": map_digits(gallery.maps[row], largest, side),

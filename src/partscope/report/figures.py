@@ -5,6 +5,7 @@ import io
 from typing import NamedTuple
 
 import numpy as np
+from contourpy import contour_generator
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -102,6 +103,29 @@ def photo_uris(gallery: Gallery, budget: int = BUDGET_BYTES) -> list[str]:
         if side <= LEAST_PX or sum(map(len, photos.values())) <= budget:
             return [photos.get(image, "") for image in range(len(gallery.images))]
         side, quality = int(side * 0.9), max(60, quality - 4)
+
+
+def field_outline(maps: NDArray[np.float32], cell: int) -> list[list[float]]:
+    """Outlines of the area where a measured receptive field is at least half its maximum.
+
+    Args:
+        maps: (C, C) averaged losses; the unit is the middle cell.
+        cell: side of a cell, px.
+
+    Returns:
+        A list for each closed line: right, down, right, down ... of its corners, px from the unit; none where nothing
+        was lost.
+
+    Example:
+        >>> field_outline(np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32), 4)
+        [[0.0, -2.0, -2.0, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0, -2.0]]
+    """
+    if maps.max(initial=0.0) <= 0:
+        return []
+    beyond = np.pad(maps, 1)  # so that every line closes
+    places = (np.arange(len(beyond)) - len(beyond) // 2) * cell
+    lines = contour_generator(places, places, beyond).lines(float(maps.max()) / 2)
+    return [[round(float(value), 1) for value in np.asarray(line).ravel()] for line in lines]
 
 
 def map_digits(maps: NDArray[np.float32], largest: float, side: int) -> str:

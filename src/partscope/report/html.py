@@ -126,6 +126,7 @@ def fill(template: str, diagonal: float, **content: Any) -> str:
         "share": share,
         "places": locations,
         "pixels": lambda value: pixels(value, diagonal),
+        "whole_pixels": lambda value: f"{value * diagonal:.0f} px",
         "exact": exact,
         "words": words,
     }

@@ -30,6 +30,7 @@ IMAGE_AXES = {
     "image_peaks": ("G", "F"),
     "image_scores": ("G", 2),
 }
+FIELD_AXES = {"field_maps": ("R", "C", "C"), "field_images": ("R",)}
 
 
 class ImageFacts(NamedTuple):
@@ -47,6 +48,17 @@ class ImageFacts(NamedTuple):
     """Whose score was judged, by image."""
     categories: list[str | None]
     """Category of each image."""
+
+
+class MeasuredFields(NamedTuple):
+    """Receptive fields as covering the images measures them, seen from the unit that peaks."""
+
+    maps: NDArray[np.float32]
+    """(R, C, C) mean loss of the filter's map by where it was covered, its maximum 1; the unit is the middle cell."""
+    images: NDArray[np.int64]
+    """(R,) images that each rests on; 0 where a filter's field was not measured."""
+    cell: int
+    """Side of a cell, px; odd."""
 
 
 class Gallery(NamedTuple):
@@ -76,6 +88,8 @@ class Gallery(NamedTuple):
     """Every filter on every image; none in galleries of version 0.1."""
     field: dict[str, float] | None = None
     """``start``, ``stride`` and ``size`` of a unit's receptive field, px; none where it is not known."""
+    measured: MeasuredFields | None = None
+    """Measured receptive fields; none in galleries of version 0.1."""
 
 
 def read_diagnosis(run_folder: Path) -> Diagnosis:
@@ -145,6 +159,7 @@ def read_gallery(run_folder: Path, diagnosis: Diagnosis) -> Gallery:
         landmark_names=landmark_names,
         facts=_image_facts(arrays, metadata, {**sizes, "F": len(diagnosis.get("filters"))}, doing),
         field=_field(metadata, doing),
+        measured=_measured(arrays, metadata, sizes, doing),
     )
 
 
@@ -199,6 +214,22 @@ def _image_facts(
     )
     contributions, points, peaks, scores = values
     return ImageFacts(contributions, points, peaks, scores, judged, categories)
+
+
+def _measured(
+    arrays: dict[str, NDArray[Any]], metadata: dict[str, str], sizes: dict[str, int], doing: str
+) -> MeasuredFields | None:
+    if not FIELD_AXES.keys() & arrays.keys():
+        return None
+    _sizes(arrays, FIELD_AXES, dict(sizes), doing)
+    maps = arrays["field_maps"].astype(np.float32)
+    if not np.isfinite(maps).all():
+        raise RunError(doing, "field_maps that are not finite", TODO)
+    try:
+        cell = int(json.loads(metadata.get("field_cell", "null"), parse_constant=_refuse_constant))
+    except (ValueError, TypeError) as error:
+        raise RunError(doing, "metadata 'field_cell' that is no number", TODO) from error
+    return MeasuredFields(maps, arrays["field_images"], cell)
 
 
 def _field(metadata: dict[str, str], doing: str) -> dict[str, float] | None:

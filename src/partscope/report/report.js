@@ -132,12 +132,18 @@
     const { pen, scale, spot } = prepared(canvas, atlas, side, crop);
     paintPhoto(atlas, pen, shot, scale, crop);
     if (map !== "off") paintMap(atlas, canvas, pen, layer(atlas, part, map, place), scale, crop);
-    if (field && peak && atlas.field) {
+    if (field && peak) {
       const [x, y] = spot(peak);
-      const length = atlas.field * scale;
+      const length = (atlas.field || 0) * scale;
       pen.setLineDash([7, 5]);
-      outlined(pen, 2, "#fff", "rgb(0 0 0 / .6)", () => pen.rect(x - length / 2, y - length / 2, length, length));
+      if (length) outlined(pen, 2, "#fff", "rgb(0 0 0 / .6)", () => pen.rect(x - length / 2, y - length / 2, length, length));
       pen.setLineDash([]);
+      if (facts.outline.length) {
+        outlined(pen, 2.5, "#ffe08a", "rgb(0 0 0 / .75)", () => facts.outline.forEach((line) => {
+          for (let k = 0; k < line.length; k += 2) pen[k ? "lineTo" : "moveTo"](x + line[k] * scale, y + line[k + 1] * scale);
+          pen.closePath();
+        }));
+      }
     }
     if (marks && facts.landmarks[place]) diamond(pen, ...spot(at(atlas, facts.landmarks[place])), 7);
     if (marks && peak) ring(pen, ...spot(peak), side > 200 ? 11 : 9);
@@ -248,8 +254,12 @@
     const card = document.getElementById(`filter-${number}`);
     const order = all("#parts > .part:not([hidden])").map((part) => part.dataset.filter);
     const largest = Math.max(...(facts.moved || [0]).map(Math.abs));
-    const note = `Each image three times: with the part location (ring)${atlas.field ? " and all that the filter can see (dashed box)" : ""}, `
-      + "under the filter’s map after the mask, and before it.";
+    const sees = facts.outline.length
+      ? `, what the filter was found to look at there (yellow line: the mean of its ${facts.measured} strongest images)` : "";
+    const could = atlas.field ? `${sees ? " and" : ","} all that its layers let it see (dashed box)` : "";
+    const unseen = sees ? "" : ` What it looks at of that ${facts.measured ? "could not be found: covering the image lowered nothing" : "was not measured for this filter"}.`;
+    const note = `Each image three times: with the part location (ring)${sees}${could}, `
+      + `under the filter’s map after the mask, and before it.${unseen}`;
     const figures = facts.images.map((image, place) => {
       const words = [facts.alts[place], `${facts.alts[place]}: map after the mask`, `${facts.alts[place]}: map before the mask`];
       const looks = [{ map: "off", marks: true, field: true }, { map: "masked", marks: false }, { map: "raw", marks: false }];

@@ -132,12 +132,12 @@ def cards(diagnosis: Diagnosis) -> list[Card]:
 
 
 def _part_share(diagnosis: Diagnosis) -> Card:
-    null = Figure("As uneven, lying anywhere", diagnosis.estimate("part_share_null"), "percent")
+    others = {"part_share_null": "Normally distributed evidence", "part_share_less_null": "Difference, paired"}
     return Card(
         "part-share",
         "Part share of the performer’s evidence",
         Figure("Part share", diagnosis.estimate("part_share"), "percent"),
-        [null] if diagnosis.get("part_share_null") else [],
+        [Figure(label, diagnosis.estimate(key), "percent") for key, label in others.items() if diagnosis.get(key)],
         wording.read_part_share(diagnosis),
     )
 

@@ -72,8 +72,11 @@ def read_part_share(diagnosis: Diagnosis) -> str:
     )
     if null.value is None:
         return sentence
-    found = "more than" if (share.low or 0.0) > null.value else "no more than"
-    return f"{sentence} It is {found} the {percent(null.value)} of evidence as strong and as uneven that lies anywhere."
+    difference = diagnosis.estimate("part_share_less_null")
+    found = "more than" if difference.low is not None and difference.low > 0 else "not clearly more than"
+    return (
+        f"{sentence} It is {found} the {percent(null.value)} of evidence that is normally distributed over the image."
+    )
 
 
 def read_p(diagnosis: Diagnosis) -> str:
@@ -198,6 +201,9 @@ def read_parts(diagnosis: Diagnosis) -> str:
     return f"{sentence} The strongest filter at a landmark tells its name {verdict} a fixed grid over the crop does."
 
 
+CONTROL = "random patch"
+
+
 def read_mimic(diagnosis: Diagnosis) -> str:
     """Reads how the explainer changes when parts are taken out of the image, against the performer."""
     how = {
@@ -205,16 +211,18 @@ def read_mimic(diagnosis: Diagnosis) -> str:
         "masked": "a square about its landmark is painted in the image’s mean colour",
     }
     content = diagnosis.get("mimic")
-    parts = [(k, part["name"]) for k, part in enumerate(content["parts"][:-1])]
+    parts = [(k, part["name"]) for k, part in enumerate(content["parts"]) if part["name"] != CONTROL]
     values = [(diagnosis.estimate(f"mimic.parts.{k}.correlation").value, name) for k, name in parts]
     known = sorted((value, name) for value, name in values if value is not None)
     start = f"A part is taken away: {how[content['method']]}. Does the explainer change as the performer does?"
     if not known:
         return start
     (least, weakest), (most, strongest) = known[0], known[-1]
+    reach = f"{plain(least)} ({weakest})" + (f" to {plain(most)} ({strongest})" if len(known) > 1 else "")
+    control = " The last row paints a square away from all landmarks." if len(parts) < len(content["parts"]) else ""
     return (
-        f"{start} Its change correlates with the performer’s by {plain(least)} ({weakest}) to {plain(most)} "
-        f"({strongest}); 1 would be the same change. The last row covers a patch away from all landmarks."
+        f"{start} The correlation of the changes is {reach}; 1 would be the same direction. Read it beside that with "
+        f"another image’s change, and where the size is small not at all.{control}"
     )
 
 
@@ -264,8 +272,8 @@ def limits(diagnosis: Diagnosis) -> list[str]:
         "A low location instability can be won by a constant: a point fixed at the image centre is "
         "often steadier than any "
         "filter. It speaks for parts only together with the spread and the three nulls.",
-        "Intervals come from drawing the test images again. They do not contain the differences between seeds, between "
-        f"training sets, or between performers{told}.",
+        "Intervals say what other test images could have given. They do not contain the differences between seeds, "
+        f"between training sets, or between performers{told}.",
     ]
     if diagnosis.get("location_instability"):
         sentences.append(
@@ -284,6 +292,12 @@ def limits(diagnosis: Diagnosis) -> list[str]:
             f"Only {counted(counts['test_objects'], 'test object')}: intervals from so few images are "
             "themselves "
             "uncertain, and small differences should not be read."
+        )
+    field, diagonal = diagnosis.get("receptive_field"), diagnosis.get("crop.diagonal_px")
+    if field and field["images"]:
+        sentences.append(
+            f"What a filter sees was measured by covering {counted(field['images'], 'image')} of it. The covering "
+            f"square is {field['square'] * diagonal:.0f} px wide: no receptive field comes out much smaller than that."
         )
     lost = counts.get("left_out")
     if lost and lost["problems"] and lost["train"] + lost["test"] + lost["unknown"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from partscope.data import PhotoSet
 from partscope.diagnosis.ablation import some_objects
-from partscope.diagnosis.diagnose import Diagnosed, Subject, answers_of, shown_truth
+from partscope.diagnosis.diagnose import Diagnosed, Subject, right_answers, shown_truth
 from partscope.diagnosis.number import Number, interval, mean_number, ratio_number, resample
 from partscope.diagnosis.observe import activated, judged_score
 from partscope.diagnosis.stability import Truth
@@ -18,8 +18,10 @@ from partscope.settings import DiagnoseSettings
 PATCH = 0.2
 """Side of a masking patch, as a share of the crop's side."""
 TRIES = 100
+"""Places drawn at most for a patch away from all landmarks."""
 CONTROL = "random patch"
 BATCH = 50
+"""Changed images at a time, at most."""
 
 
 class Changed(NamedTuple):
@@ -34,7 +36,7 @@ class Changed(NamedTuple):
     common: Float[Tensor, " m"]
     """d . e"""
     other: Float[Tensor, " m"]
-    """d . e' with e' that of another image of the same batch."""
+    """d . e' with e' that of another image of the same batch; nan where there is none."""
     other_rebuilt: Float[Tensor, " m"]
     """|e'|^2"""
     scores: Float[Tensor, "m 2"]
@@ -60,12 +62,19 @@ def masked(image: Float[Tensor, "3 S S"], centre: Float[Tensor, " 2"], side: flo
 
 
 def elsewhere(
-    landmarks: Float[Tensor, "k 2"], size: int, distance: float, generator: torch.Generator
+    landmarks: Float[Tensor, "k 2"], size: int, side: float, generator: torch.Generator
 ) -> Float[Tensor, " 2"] | None:
-    """A random pixel that lies at least so far from every landmark along one axis; None if none was found."""
+    """The middle of a square inside the image, its side away from every landmark along one axis; None if none is found.
+
+    Args:
+        landmarks: rows and columns in pixels.
+        size: side of the image in pixels.
+        side: of the square in pixels.
+        generator: of the places that are tried.
+    """
     for _ in range(TRIES):
-        point = torch.rand(2, generator=generator) * (size - 1)
-        if bool(((landmarks - point).abs().amax(1) >= distance).all()):
+        point = side / 2 + torch.rand(2, generator=generator) * (size - 1 - side)
+        if bool(((landmarks - point).abs().amax(1) >= side).all()):
             return point
     return None
 
@@ -87,19 +96,19 @@ def mimic(
     Yields:
         Images done and to do, and last the content of ``mimic`` in ``diagnosis.json``; empty without landmarks.
     """
-    truth = shown_truth(subject)
-    if truth is None or settings.mimic_images == 0:
+    everything = shown_truth(subject)
+    if everything is None or settings.mimic_images == 0:
         yield {}
         return
-    truth = truth.only(settings.landmarks or truth.names)
+    truth = everything.only(settings.landmarks or everything.names)
     owned = (subject.labels.category >= 0) & truth.present.any(1)
     rows = some_objects(owned, settings.mimic_images)
     counts = resample(max(1, len(rows)), settings.resamples)
-    kinds = _removals(photos, truth, rows)
+    kinds = _removals(photos, truth, everything, rows)
     total, done, content = sum(len(columns) for _, columns, _ in kinds), 0, []
     for name, columns, image in kinds:
         batches = []
-        for chosen in torch.split(columns, BATCH) if len(columns) else ():
+        for chosen in columns.tensor_split(-(-len(columns) // BATCH)) if len(columns) else ():
             images = torch.stack([image(int(column)) for column in chosen])
             batches.append(_changes(subject, found, chosen, rows[chosen], images))
             done += len(chosen)
@@ -115,8 +124,11 @@ def mimic(
 Image = Callable[[int], Tensor]
 
 
-def _removals(photos: PhotoSet, truth: Truth, rows: Tensor) -> list[tuple[str, Tensor, Image]]:
-    """Name of what is taken away, images that have it, and how the changed image is made."""
+def _removals(photos: PhotoSet, truth: Truth, everything: Truth, rows: Tensor) -> list[tuple[str, Tensor, Image]]:
+    """Name of what is taken away, images that have it, and how the changed image is made.
+
+    The patch keeps away from all landmarks that are known, not only from those that are taken away.
+    """
     size, generator = photos.input_size, torch.Generator().manual_seed(0)
     side = PATCH * size
     carried = [photos.landmark_names.index(name) for name in truth.names]
@@ -129,7 +141,8 @@ def _removals(photos: PhotoSet, truth: Truth, rows: Tensor) -> list[tuple[str, T
             return masked(photos[i].image, truth.landmarks[i, k], side) if drawn is None else drawn
 
         found.append((name, truth.present[rows, k].nonzero().flatten(), without))
-    free = {c: elsewhere(truth.landmarks[i][truth.present[i]], size, side, generator) for c, i in enumerate(rows)}
+    shown = [everything.landmarks[i][everything.present[i]] for i in rows]
+    free = {column: elsewhere(known, size, side, generator) for column, known in enumerate(shown)}
     points = {column: point for column, point in free.items() if point is not None}
 
     def patched(column: int) -> Tensor:
@@ -146,12 +159,13 @@ def _exact(photos: PhotoSet, truth: Truth, rows: Tensor) -> bool:
 @torch.no_grad()
 def _changes(subject: Subject, found: Diagnosed, columns: Tensor, rows: Tensor, images: Tensor) -> Changed:
     performer, explainer = subject.performer, subject.explainer.eval()
-    judged = judged_score(found.seen.scores[rows], answers_of(subject)[rows])
+    judged = judged_score(found.seen.scores[rows], right_answers(subject)[rows])
     values: list[Tensor] = []
     for features in (subject.store.rows(rows), performer.features(images)):
-        parts, ordinary = explainer.encode(features.tap)
+        tap, own = _rounded(features.tap), tuple(_rounded(target) for target in features.targets)
+        parts, ordinary = explainer.encode(tap)
         rebuilt = explainer.decode(parts.output, ordinary.output)
-        for targets in (features.targets, rebuilt):
+        for targets in (own, rebuilt):
             score = performer.resume(targets[-1], "last").gather(1, judged.to(targets[-1].device)[:, None])
             values += [activated(performer, targets)[-1].flatten(1).cpu(), score.cpu()]
     before, score, before_rebuilt, score_rebuilt, after, new_score, after_rebuilt, new_rebuilt = values
@@ -166,6 +180,11 @@ def _changes(subject: Subject, found: Diagnosed, columns: Tensor, rows: Tensor, 
         other.square().sum(1),
         torch.cat([new_score - score, new_rebuilt - score_rebuilt], 1),
     )
+
+
+def _rounded(features: Tensor) -> Tensor:
+    """As the cache keeps features, so that what did not change does not differ."""
+    return features.half().to(features.dtype)
 
 
 def _numbers(changed: Changed, norm: Tensor, counts: Int[Tensor, "b n"]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from diagnosis.small_subject import PHOTOS, seen_of, toy_subject
 from partscope.data import CreaturePhotos
-from partscope.diagnosis import Subject, mimic
+from partscope.diagnosis import Subject, Truth, mimic
 from partscope.diagnosis.diagnose import Diagnosed, measure
-from partscope.diagnosis.mimic import CONTROL, PATCH, Changed, _numbers, elsewhere, masked
 from partscope.diagnosis.number import resample
+from partscope.diagnosis.removal import CONTROL, PATCH, Changed, _numbers, elsewhere, masked
 from partscope.settings import DiagnoseSettings
 from training.small_job import SIDE, Squares
 
@@ -157,19 +157,92 @@ def test_an_explainer_that_changes_as_the_performer_correlates_by_1() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10**6))
-def test_the_control_lies_away_from_every_landmark(seed: int) -> None:
+def test_the_control_lies_in_the_image_and_away_from_every_landmark(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     landmarks = torch.rand(4, 2, generator=generator) * 95
     point = elsewhere(landmarks, 96, 19.2, generator)
     if point is not None:
-        assert bool(((point >= 0) & (point <= 95)).all())
         image = torch.zeros(3, 96, 96)
         image[0, 0, 0] = 1.0  # so that painting changes pixels
         painted = masked(image, point, 19.2) != image
         rows, columns = painted.any(0).nonzero().T
+        assert len(rows) >= 18 * 18  # whole
         for row, column in landmarks.tolist():
             gap = torch.maximum((rows - row).abs(), (columns - column).abs()).min()
             assert gap >= 19.2 / 2 - 1
+
+
+def test_the_control_keeps_away_from_landmarks_that_are_not_taken_away(subject: Subject, found: Diagnosed) -> None:
+    """The other landmark stands in the middle, and leaves no room."""
+    assert subject.truth is not None
+    landmarks, present = subject.truth.landmarks.clone(), torch.ones_like(subject.truth.present)
+    landmarks[:, 0], landmarks[:, 1] = 0.0, (SIDE - 1) / 2
+    crowded = torch.cat(
+        [landmarks, landmarks[:, 1:] + torch.tensor([0.0, 6.0]), landmarks[:, 1:] - torch.tensor([0.0, 6.0])], 1
+    )
+    names = (*PHOTOS.landmark_names, "x", "y")
+    truth = Truth(names, crowded, torch.ones(len(present), 4, dtype=torch.bool))
+    places = [
+        elsewhere(truth.landmarks[0, :1], SIDE, PATCH * SIDE, torch.Generator().manual_seed(k)) for k in range(20)
+    ]
+    assert all(place is not None for place in places)
+    content = content_of(subject._replace(truth=truth), found, landmarks=PHOTOS.landmark_names[:1])
+    control = content["parts"][-1]
+    assert control["name"] == CONTROL
+    rows = [i for i in range(len(PHOTOS)) if PHOTOS.category_of(i) >= 0]
+    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:12].sort().values
+    generator = torch.Generator().manual_seed(0)
+    points = {rows[k]: elsewhere(crowded[rows[k]], SIDE, PATCH * SIDE, generator) for k in drawn.tolist()}
+    shown = [i for i, point in points.items() if point is not None]
+    after = [masked(PHOTOS[i].image, points[i], PATCH * SIDE) for i in shown]  # type: ignore[arg-type]
+    d, e, _ = changes(subject, shown, after)
+    assert control["ratio"]["n"] == len(shown)
+    assert control["ratio"]["value"] == pytest.approx(float(e.norm() / d.norm()), rel=5e-2)
+
+
+def test_what_does_not_change_does_not_differ(subject: Subject, found: Diagnosed) -> None:
+    """Features of the cache are in half precision; so are those of an image from which nothing was taken."""
+
+    class Same(Squares):
+        def without_part(self, i: int, landmark: int) -> Tensor:
+            return self[i].image
+
+    part = content_of(subject, found, Same(30, seed=1))["parts"][0]
+    assert part["size"]["value"] == pytest.approx(0.0, abs=1e-12) and part["performer_score"]["value"] == 0.0
+    assert part["correlation"]["value"] is None
+
+
+@pytest.mark.parametrize("batch", [11, 5])
+def test_batches_change_only_the_null(
+    subject: Subject, found: Diagnosed, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    whole = content_of(subject, found)
+    monkeypatch.setattr("partscope.diagnosis.removal.BATCH", batch)
+    parts = content_of(subject, found)
+    for one, other in zip(whole["parts"], parts["parts"], strict=True):
+        assert other["null_other_image"]["value"] is not None and other["null_other_image"]["n"] == one["size"]["n"]
+        for key in ("correlation", "ratio", "size", "performer_score", "explainer_score"):
+            assert other[key]["value"] == pytest.approx(one[key]["value"], rel=1e-3, abs=1e-5)
+            assert other[key]["low"] == pytest.approx(one[key]["low"], rel=1e-2, abs=1e-3)
+
+
+def test_intervals_draw_the_chosen_images_and_not_the_parts_own_alone() -> None:
+    """Of three images the last two have the part; in the redraws that leave both out, nothing is known."""
+    found = changed([[1.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]])._replace(columns=torch.tensor([1, 2]))
+    counts = torch.tensor([[3, 0, 0], [1, 2, 0], [1, 0, 2]])
+    ratio = _numbers(found, torch.ones(2), counts)["ratio"]
+    values = torch.tensor([1.0, 0.25], dtype=torch.float64)  # squared, of the redraws that hold one of them
+    low, high = torch.quantile(values - values.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    assert (ratio["low"], ratio["high"]) == pytest.approx(((2 / 5 + low) ** 0.5, (2 / 5 + high) ** 0.5))
+
+
+def test_images_without_a_landmark_are_not_chosen(subject: Subject, found: Diagnosed) -> None:
+    assert subject.truth is not None
+    present = subject.truth.present.clone()
+    present[12:] = False
+    content = content_of(subject._replace(truth=subject.truth._replace(present=present)), found)
+    owned = [i for i in range(12) if PHOTOS.category_of(i) >= 0]
+    assert content["parts"][-1]["size"]["n"] == len([i for i in owned if bool(present[i].any())])
 
 
 def test_a_control_that_has_no_room_is_left_out() -> None:
