@@ -168,6 +168,17 @@ def test_what_is_shown_does_not_depend_on_what_is_learned() -> None:
     assert torch.equal(before.rows, after.rows)
 
 
+def test_of_many_images_the_seed_chooses_some(monkeypatch: Any) -> None:
+    monkeypatch.setattr(live, "LOOKED_AT", 10)
+    performer, photos, gain = toy_performer(), Squares(40), torch.arange(12.0)
+    one, same, other = (
+        live.choose_watched(performer, photos, toy_learner(performer=performer, seed=seed), gain).rows.tolist()
+        for seed in (0, 0, 1)
+    )
+    assert one == same != other and len(one) == 10
+    assert one == sorted(one) and all(i % 5 != 4 for i in one), "objects alone, in the order of their features"
+
+
 def test_images_without_any_category_are_shown_too() -> None:
     learner = toy_learner()
     learner.labels.category.fill_(-1)
