@@ -99,6 +99,8 @@ def over_seeds(values: list[float], digits: int) -> str:
     from figures import plain
 
     text = plain(statistics.mean(values), digits)
+    if statistics.mean(values) > 1000:
+        return "> 1000"
     return text if len(values) == 1 else f"{text} ± {plain((max(values) - min(values)) / 2, digits)}"
 
 
