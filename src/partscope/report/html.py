@@ -17,7 +17,6 @@ from partscope.report.estimate import Diagnosis, exact, locations, percent, pixe
 from partscope.report.frontier import frontier
 from partscope.report.reading import Gallery, read_diagnosis, read_gallery, read_log, read_run
 from partscope.report.view import (
-    LOCATION_ROWS,
     PROTOCOLS,
     cards,
     choices,
@@ -25,6 +24,7 @@ from partscope.report.view import (
     flat,
     glance,
     location_chart,
+    location_rows,
     part_cards,
     part_tables,
     seed_table,
@@ -77,7 +77,7 @@ def render(diagnosis: Diagnosis, gallery: Gallery, log: list[dict[str, Any]], ru
         collapse=wording.collapse(diagnosis) if diagnosis.get("diversity.collapsed") else None,
         cards=cards(diagnosis),
         location_chart=location_chart(diagnosis),
-        location_rows=LOCATION_ROWS,
+        location_rows=location_rows(diagnosis),
         protocols=PROTOCOLS,
         part_tables=part_tables(diagnosis),
         seed_table=seed_table(diagnosis),

@@ -287,6 +287,13 @@ def _figures(diagnosis: Diagnosis, field: str, columns: dict[str, tuple[str, str
     ]
 
 
+def location_rows(diagnosis: Diagnosis) -> dict[str, str]:
+    """Label of every row of the table of location instability."""
+    rows = {key: label for key, (label, _) in LOCATION_ROWS.items()}
+    paired = diagnosis.get(f"location_instability.released.{LESS}")  # older files lack it
+    return rows | ({LESS: "Filters less top layer, paired"} if paired else {})
+
+
 def location_chart(diagnosis: Diagnosis) -> IntervalChart | None:
     """Location instability of filters, performer and nulls; none without landmarks."""
     if not diagnosis.get("location_instability"):
