@@ -278,7 +278,7 @@ def coarse_table() -> str:
     """What measuring fields for the report costs beside the figures' finer measurement."""
     rule = {"report": "for the report: steps of half the square, 3 strongest images", "figure": "as in the figures"}
     lines = [
-        "| | filters | covered images | seconds | measured field, px |",
+        "| | filters | covered images | processor, s | measured field, px |",
         "|---|--:|--:|--:|--:|",
     ]
     for name, row in kept("fields")["coarse"].items():

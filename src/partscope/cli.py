@@ -19,6 +19,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
     set_parsing_settings,
 )
 
+from partscope.cli_line import Line
 from partscope.cli_moved import add_moved, moved_job
 from partscope.cli_tables import print_errors, print_summary
 from partscope.errors import PartscopeError, SettingsError
@@ -261,14 +262,14 @@ def _figure(arguments: list[str]) -> None:
     from partscope.cli_figure import figure_command
 
     parser = _parser("figure", "Draws a figure of the paper from finished runs.")
-    figure_command(parser, arguments, _parse, lambda events: _follow(events, _facts))
+    figure_command(Line(parser, arguments, _parse, lambda events: _follow(events, _facts)))
 
 
 def _frontier(arguments: list[str]) -> None:
     from partscope.cli_frontier import frontier_command
 
     parser = _parser("frontier", "Learns on from a finished run with other weights of -log p; keeps what is there.")
-    frontier_command(parser, arguments, _parse, lambda events: _follow(events, _facts))
+    frontier_command(Line(parser, arguments, _parse, lambda events: _follow(events, _facts)))
 
 
 def _taps(arguments: list[str]) -> int:

@@ -1,37 +1,26 @@
 """`partscope figure`: a figure of the paper, from finished runs."""
 
 import textwrap
-from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser, Namespace
-
+from partscope.cli_line import Line
 from partscope.errors import SettingsError
 from partscope.figure_settings import FIGURES, FigureSettings, check_figure
 from partscope.settings import Job
 
 if TYPE_CHECKING:
     from partscope.figures import Drawn
-    from partscope.run import Event
-
-Parse = Callable[[ArgumentParser, list[str]], Namespace]
-Follow = Callable[["Generator[Event, None, Drawn]"], "Drawn"]
 
 
-def figure_command(parser: ArgumentParser, arguments: list[str], parse: Parse, follow: Follow) -> None:
+def figure_command(line: "Line[Drawn]") -> None:
     """Draws one figure and prints where it is and what it shows.
-
-    Args:
-        parser: empty, with the command's name.
-        arguments: of the command.
-        parse: reads arguments, with our errors.
-        follow: shows progress to the end and returns the result.
 
     Raises:
         PartscopeError: any of its children, see their texts.
     """
+    parser, arguments = line.parser, line.arguments
     described = "; ".join(f"{name}: {text}" for name, text in FIGURES.items())
     parser.add_argument("name", type=str, help=described)
     parser.add_argument("run", type=str, nargs="*", help="folder of a finished run; two for `shares`")
@@ -47,7 +36,7 @@ def figure_command(parser: ArgumentParser, arguments: list[str], parse: Parse, f
         raise SettingsError(
             "choosing the figure", "no name", f"start with one of {', '.join(FIGURES)}, as in: partscope figure filters"
         )
-    parsed = parse(parser, arguments)
+    parsed = line.read(parser, arguments)
     made = parser.instantiate(parsed)
     settings = FigureSettings(**{key: getattr(made, key) for key in FigureSettings.__dataclass_fields__})
     check_figure(parsed.name, parsed.run, settings)
@@ -60,7 +49,7 @@ def figure_command(parser: ArgumentParser, arguments: list[str], parse: Parse, f
 
     folders = [Path(run) for run in parsed.run]
     jobs = [_moved(read_job(folder), parsed, place) for place, folder in enumerate(folders)]
-    drawn = follow(draw_figure(parsed.name, folders, Path(parsed.out), settings, jobs=jobs))
+    drawn = line.follow(draw_figure(parsed.name, folders, Path(parsed.out), settings, jobs=jobs))
     print(textwrap.fill(f"caption: {drawn.caption}", 120))
     print(f"figure: {drawn.path}")
 

@@ -3,35 +3,23 @@
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
-
+from partscope.cli_line import Line
 from partscope.cli_moved import add_moved, moved_job
 from partscope.errors import SettingsError
 
-if TYPE_CHECKING:
-    from partscope.run import Event
-
-Parse = Callable[[ArgumentParser, list[str]], Namespace]
-Follow = Callable[["Generator[Event, None, Path]"], Path]
 NUMBERS = ("p", "fvu", "parts_only_fvu", "error", "added_error", "disagreement")
 
 
-def frontier_command(parser: ArgumentParser, arguments: list[str], parse: Parse, follow: Follow) -> None:
+def frontier_command(line: Line[Path]) -> None:
     """Sweeps eta and prints the table, the sentence and where the report is.
-
-    Args:
-        parser: empty, with the command's name.
-        arguments: of the command.
-        parse: reads arguments, with our errors.
-        follow: shows progress to the end and returns the result.
 
     Raises:
         PartscopeError: any of its children, see their texts.
     """
+    parser = line.parser
     parser.add_argument("folder", type=str, help="folder of a finished run")
     parser.add_argument(
         "--etas",
@@ -41,14 +29,14 @@ def frontier_command(parser: ArgumentParser, arguments: list[str], parse: Parse,
     )
     parser.add_argument("--epochs", type=int, default=2, help="passes over the training images of each fit")
     add_moved(parser)
-    parsed = parse(parser, arguments)
+    parsed = line.read(parser, line.arguments)
     etas = None if parsed.etas is None else _numbers(parsed.etas)
     from partscope.frontier import sweep_eta
     from partscope.report.frontier import sentence
 
     folder = Path(parsed.folder)
     job = moved_job(folder, parsed)
-    report = follow(sweep_eta(folder, etas=etas, epochs=parsed.epochs, job=job))
+    report = line.follow(sweep_eta(folder, etas=etas, epochs=parsed.epochs, job=job))
     rows = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))["frontier"]
     _print_table(rows)
     said = sentence(rows)
