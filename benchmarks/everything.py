@@ -1,7 +1,8 @@
 """Measures all numbers that must stand up again, two commands at a time, and writes them into the docs.
 
 Command:   python benchmarks/everything.py --root DATA --work FOLDER [--only planted demo birds pets coverage]
-Expected:  see docs/results.md, "Everything again"; finished runs and planted performers in FOLDER are taken up.
+Expected:  hours; finished runs and planted performers in FOLDER are taken up. One seed of each part detector, which
+           takes the place of the rows that are kept.
 Last result: docs/results.md.
 """
 

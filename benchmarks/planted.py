@@ -21,6 +21,7 @@ from planted_truth.performers import Planted, held_out, planted
 from planted_truth.scenes import MIXTURES
 from planted_truth.tried import NAMES, candidates
 
+from partscope.diagnosis.contributions import rank_correlation
 from partscope.diagnosis.part_share import contrast, part_share_numbers
 from partscope.training import FeatureSource, FeatureStore, compute_features
 
@@ -54,21 +55,11 @@ def measured(network: Planted, tried: bool = False) -> dict[str, Any]:
     }
 
 
-def ranks(values: list[float]) -> list[float]:
-    """Ranks from 0; equal values share their mean rank.
-
-    >>> ranks([0.3, 0.1, 0.3])
-    [1.5, 0.0, 1.5]
-    """
-    ordered = sorted(values)
-    return [ordered.index(v) + (ordered.count(v) - 1) / 2 for v in values]
-
-
 def agreement(found: list[float], truth: list[float]) -> dict[str, float]:
     """Mean absolute error and Spearman's rank correlation."""
     error = sum(abs(f - t) for f, t in zip(found, truth, strict=True)) / len(found)
-    pair = torch.tensor([ranks(found), ranks(truth)], dtype=torch.float64)
-    return {"error": error, "spearman": float(torch.corrcoef(pair)[0, 1]), "n": len(found)}
+    spearman = float(rank_correlation(*torch.tensor([found, truth], dtype=torch.float64)))
+    return {"error": error, "spearman": spearman, "n": len(found)}
 
 
 def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:

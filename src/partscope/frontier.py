@@ -13,7 +13,7 @@ from partscope.folder import check_finished, kept_frontier, load_explainer, read
 from partscope.performers import Performer
 from partscope.performers.trained import file_digest
 from partscope.report import write_report
-from partscope.run import Event, open_run, open_training
+from partscope.run import Event, open_run, open_training, told
 from partscope.settings import Job
 from partscope.training import FeatureStore, Labels, Learner, measure_means, survey, tail_of
 
@@ -106,12 +106,9 @@ def _fit_on(
         for record in learner:
             yield Event(f"learning with eta {job.fit.eta:g}", record.step, record.steps, record)
         measure_means(explainer, store)
-    for event in measure_point(subject._replace(explainer=explainer), job.diagnose):
-        if isinstance(event, int):
-            yield Event(f"measuring eta {job.fit.eta:g}", event, len(subject.store))
-        else:
-            return event
-    raise AssertionError("measure_point ends with a row")
+    steps = measure_point(subject._replace(explainer=explainer), job.diagnose)
+    row: dict[str, Any] = yield from told(f"measuring eta {job.fit.eta:g}", steps, len(subject.store))
+    return row
 
 
 def _write(folder: Path, rows: dict[float, dict[str, Any]]) -> None:

@@ -289,11 +289,9 @@ def _features(
     where = folder / "features" / split if job.cache.mode == "on" else None
     source = FeatureSource(digest, len(photos), images)
     whole_batches = -(-job.cache.shard_rows // BATCH) * BATCH
-    for event in compute_features(performer, source, where, whole_batches):
-        if isinstance(event, FeatureStore):
-            return event
-        yield Event(f"features of the {split} images", event, len(photos))
-    raise AssertionError("compute_features ends with a store")
+    steps = compute_features(performer, source, where, whole_batches)
+    store: FeatureStore = yield from told(f"features of the {split} images", steps, len(photos))
+    return store
 
 
 def _learn(
@@ -339,12 +337,9 @@ def _subject(
     performer = performer.to(_device(job))
     store = yield from _features(job, folder, performer, test, "test", digest)
     explainer = load_explainer(folder, performer, store.rows([0]).tap, job).to(_device(job))
-    labels, truth = labels_of_test(run, performer, test, store), None
-    for event in read_truth(test) if landmarks else ():
-        if not isinstance(event, int):
-            truth = event
-        else:
-            yield Event("landmarks of the test images", event, len(test))
+    labels = labels_of_test(run, performer, test, store)
+    reading = read_truth(test) if landmarks else iter([None])
+    truth = yield from told("landmarks of the test images", reading, len(test))
     lost = run.get("left_out", left_out(()))
     return Subject(explainer, performer, store, *labels, truth, run["category_images"], run["train_images"], lost)
 
@@ -356,10 +351,10 @@ def _diagnose(
     subject = yield from _subject(job, folder, performer, test, digest)
     run = read_run(folder, "diagnosing")
     clock.lap("test features")
-    found: Diagnosed = yield from _told("diagnosing", diagnose_subject(subject, job.diagnose), len(test))
-    followed: dict[str, Any] = yield from _told("taking parts away", mimic(subject, found, test, job.diagnose))
+    found: Diagnosed = yield from told("diagnosing", diagnose_subject(subject, job.diagnose), len(test))
+    followed: dict[str, Any] = yield from told("taking parts away", mimic(subject, found, test, job.diagnose))
     clock.lap("diagnose")
-    fields: dict[int, EmpiricalField] = yield from _told(
+    fields: dict[int, EmpiricalField] = yield from told(
         "receptive fields", measure_shown(subject, found, lambda i: test[i].image, job.diagnose)
     )
     clock.lap("receptive fields")
@@ -388,7 +383,7 @@ def _diagnose(
     return file
 
 
-def _told(stage: str, steps: Iterator[Any], total: int = 0) -> Generator[Event, None, Any]:
+def told(stage: str, steps: Iterator[Any], total: int = 0) -> Generator[Event, None, Any]:
     """Yields an event for each number of images done, or pair of done and to do; returns what comes last."""
     for step in steps:
         if isinstance(step, int):

@@ -16,7 +16,7 @@ from partscope.folder import check_finished, kept_seeds, measured_by, read_job
 from partscope.performers import Performer
 from partscope.performers.trained import file_digest
 from partscope.report import write_report
-from partscope.run import Event, open_run, open_training
+from partscope.run import Event, open_run, open_training, told
 from partscope.settings import Job
 from partscope.training import FeatureStore, Labels, fresh_learner, measure_means
 from partscope.version import __version__
@@ -124,11 +124,9 @@ def _fit_again(job: Job, subject: Subject, store: FeatureStore, labels: Labels) 
     for record in learner:
         yield Event(f"learning with seed {job.fit.seed}", record.step, record.steps, record)
     measure_means(learner.explainer, store)
-    for event in diagnose_subject(subject._replace(explainer=learner.explainer), job.diagnose):
-        if not isinstance(event, int):
-            return event
-        yield Event(f"diagnosing seed {job.fit.seed}", event, len(subject.store))
-    raise AssertionError("diagnose_subject ends with a diagnosis")
+    steps = diagnose_subject(subject._replace(explainer=learner.explainer), job.diagnose)
+    found: Diagnosed = yield from told(f"diagnosing seed {job.fit.seed}", steps, len(subject.store))
+    return found
 
 
 def _write(folder: Path, job: Job, rows: dict[int, dict[str, Any]]) -> None:

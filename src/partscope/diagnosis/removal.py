@@ -1,6 +1,6 @@
 """Whether the explainer changes as the performer does when a part is taken away (paper, Appendix C)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from partscope.diagnosis.diagnose import Diagnosed, Subject, right_answers, show
 from partscope.diagnosis.number import Number, interval, mean_number, ratio_number, resample
 from partscope.diagnosis.observe import activated, judged_score
 from partscope.diagnosis.stability import Truth
+from partscope.performers import Features
 from partscope.settings import DiagnoseSettings
 
 PATCH = 0.2
@@ -22,6 +23,17 @@ TRIES = 100
 CONTROL = "random patch"
 BATCH = 50
 """Changed images at a time, at most."""
+
+
+class Outputs(NamedTuple):
+    """What performer and explainer make of some images, on the CPU."""
+
+    own: Float[Tensor, "m u"]
+    """The performer's last target behind its activation, flat."""
+    rebuilt: Float[Tensor, "m u"]
+    """The explainer's."""
+    scores: Float[Tensor, "m 2"]
+    """Score of each image's category, and of that on rebuilt features."""
 
 
 class Changed(NamedTuple):
@@ -103,22 +115,29 @@ def mimic(
     truth = everything.only(settings.landmarks or everything.names)
     owned = (subject.labels.category >= 0) & truth.present.any(1)
     rows = some_objects(owned, settings.mimic_images)
-    counts = resample(max(1, len(rows)), settings.resamples)
+    if len(rows) == 0:
+        yield {}
+        return
+    counts = resample(len(rows), settings.resamples)
+    judged = judged_score(found.seen.scores[rows], right_answers(subject)[rows])
+    whole = [_outputs(subject, subject.store.rows(rows[some]), judged[some]) for some in _batches(len(rows))]
+    before = Outputs(*(torch.cat(column) for column in zip(*whole, strict=True)))
     kinds = _removals(photos, truth, everything, rows)
     total, done, content = sum(len(columns) for _, columns, _ in kinds), 0, []
     for name, columns, image in kinds:
         batches = []
-        for chosen in columns.tensor_split(-(-len(columns) // BATCH)) if len(columns) else ():
-            images = torch.stack([image(int(column)) for column in chosen])
-            batches.append(_changes(subject, found, chosen, rows[chosen], images))
+        for some in _batches(len(columns)):
+            chosen = columns[some]
+            features = subject.performer.features(torch.stack([image(int(column)) for column in chosen]))
+            batches.append(_changes(chosen, before, _outputs(subject, features, judged[chosen])))
             done += len(chosen)
             yield done, total
         if batches:
             changed = Changed(*(torch.cat(column) for column in zip(*batches, strict=True)))
             norm = found.seen.squared_norm[rows[columns], -1]
             content.append({"name": name, **_numbers(changed, norm, counts)})
-    exact = len(rows) > 0 and _exact(photos, truth, rows)
-    yield {"mimic": {"method": "drawn without" if exact else "masked", "parts": content}} if content else {}
+    method = "drawn without" if _exact(photos, truth, rows) else "masked"
+    yield {"mimic": {"method": method, "parts": content}}
 
 
 Image = Callable[[int], Tensor]
@@ -156,20 +175,25 @@ def _exact(photos: PhotoSet, truth: Truth, rows: Tensor) -> bool:
     return photos.without_part(int(rows[0]), photos.landmark_names.index(truth.names[int(shown[0])])) is not None
 
 
+def _batches(count: int) -> Sequence[Tensor]:
+    """Places 0 to count - 1 in batches of nearly the same size."""
+    return torch.arange(count).tensor_split(-(-count // BATCH)) if count else ()
+
+
 @torch.no_grad()
-def _changes(subject: Subject, found: Diagnosed, columns: Tensor, rows: Tensor, images: Tensor) -> Changed:
+def _outputs(subject: Subject, features: Features, judged: Tensor) -> Outputs:
     performer, explainer = subject.performer, subject.explainer.eval()
-    judged = judged_score(found.seen.scores[rows], right_answers(subject)[rows])
-    values: list[Tensor] = []
-    for features in (subject.store.rows(rows), performer.features(images)):
-        tap, own = _rounded(features.tap), tuple(_rounded(target) for target in features.targets)
-        parts, ordinary = explainer.encode(tap)
-        rebuilt = explainer.decode(parts.output, ordinary.output)
-        for targets in (own, rebuilt):
-            score = performer.resume(targets[-1], "last").gather(1, judged.to(targets[-1].device)[:, None])
-            values += [activated(performer, targets)[-1].flatten(1).cpu(), score.cpu()]
-    before, score, before_rebuilt, score_rebuilt, after, new_score, after_rebuilt, new_rebuilt = values
-    d, e = (after - before).double(), (after_rebuilt - before_rebuilt).double()
+    tap, own = _rounded(features.tap), tuple(_rounded(target) for target in features.targets)
+    parts, ordinary = explainer.encode(tap)
+    values = []
+    for targets in (own, explainer.decode(parts.output, ordinary.output)):
+        score = performer.resume(targets[-1], "last").gather(1, judged.to(targets[-1].device)[:, None])
+        values += [activated(performer, targets)[-1].flatten(1).cpu(), score.cpu()]
+    return Outputs(values[0], values[2], torch.cat([values[1], values[3]], 1))
+
+
+def _changes(columns: Tensor, before: Outputs, after: Outputs) -> Changed:
+    d, e = (after.own - before.own[columns]).double(), (after.rebuilt - before.rebuilt[columns]).double()
     other = e.roll(1, 0) if len(e) > 1 else torch.full_like(e, torch.nan)
     return Changed(
         columns,
@@ -178,7 +202,7 @@ def _changes(subject: Subject, found: Diagnosed, columns: Tensor, rows: Tensor, 
         (d * e).sum(1),
         (d * other).sum(1),
         other.square().sum(1),
-        torch.cat([new_score - score, new_rebuilt - score_rebuilt], 1),
+        after.scores - before.scores[columns],
     )
 
 
