@@ -471,6 +471,21 @@ def tried_table() -> str:
     return "\n".join(lines)
 
 
+def etas_table() -> str:
+    """One row a planted network: the truth, the part share, and p at every eta."""
+    found = kept("planted_etas")["rows"]
+    share = {(r["mixture"], r["architecture"], r["seed"]): r["part_share"] for r in kept("planted_truth")["rows"]}
+    lines = [
+        "| evidence | network | causal share | part share | " + " | ".join(f"p at eta {e}" for e in found[0]["at"])
+    ]
+    lines = [f"{lines[0]} |", "|---|---|--:|--:|" + "--:|" * len(found[0]["at"])]
+    for row in found:
+        cells = [plain(row["causal"], 2), plain(share[row["mixture"], row["architecture"], row["seed"]]["value"], 2)]
+        cells += [plain(at["p"], 2) for at in row["at"].values()]
+        lines.append(f"| {row['mixture']} | {row['architecture']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def planted_figure(path: str) -> str:
     """``SET.MEASURE.KEY.DIGITS`` of the agreement, or ``MIXTURE/least`` and ``MIXTURE/most`` of the part shares."""
     found = kept("planted_truth")
@@ -504,6 +519,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mimic_alexnet_cub": mimic_table("alexnet_cub"),
     "planted_truth": planted_table,
     "planted_tried": tried_table,
+    "planted_etas": etas_table,
     "performers": performer_table,
     "step_cost": step_table,
     "startup": startup_table,
@@ -519,6 +535,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_creatures": lambda: explainer.search_table("creatures"),
     "search_birds": lambda: explainer.search_table("birds"),
     "presets": explainer.preset_table,
+    "heads": explainer.heads_table,
     "search_cat": lambda: explainer.search_table("cat"),
 }
 

@@ -2,6 +2,7 @@
 
 Command:   python benchmarks/planted.py --work FOLDER [--seeds 0 1 2] [--networks plain resnet] [--keep]
            python benchmarks/planted.py --work FOLDER --seeds 100 --tried [--keep]
+           python benchmarks/planted.py --work FOLDER --etas [--keep]
 Expected:  about ten minutes of one core without performers in FOLDER, four with them.
 Last result: docs/results.md, "Planted truth".
 """
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from figures import keep
 from planted_truth.baseline import keep_only_advantage
+from planted_truth.explained import EXPLAINED, p_at_etas
 from planted_truth.networks import ARCHITECTURES
 from planted_truth.performers import Planted, held_out, planted
 from planted_truth.scenes import MIXTURES
@@ -78,15 +80,30 @@ def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return content
 
 
+def p_beside(work: Path, networks: list[str], keeping: bool) -> None:
+    """Prints the paper's p of three mixtures at several etas."""
+    chosen = [(mixture, architecture) for mixture in EXPLAINED for architecture in networks]
+    rows = []
+    for mixture, architecture in chosen:
+        rows.append(p_at_etas(planted(mixture, architecture, 0, work)))
+        print(rows[-1], flush=True)
+    if keeping:
+        keep("planted_etas", "python benchmarks/planted.py --work FOLDER --etas --keep", {"rows": rows})
+
+
 def main() -> None:
     """Measures every performer and prints a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True, help="folder of the trained performers; made if needed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tried", action="store_true", help="judge other definitions as well (on development seeds)")
+    parser.add_argument("--etas", action="store_true", help="the paper's p at several etas, and nothing else")
     parser.add_argument("--networks", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
     parser.add_argument("--keep", action="store_true", help="keep the rows for benchmarks/figures.py")
     options = parser.parse_args()
+    if options.etas:
+        p_beside(options.work, options.networks, options.keep)
+        return
     rows = []
     print("| mixture | network | seed | accuracy | causal share | part share | A |\n|---|---|--:|--:|--:|--:|--:|")
     for mixture in MIXTURES:

@@ -206,18 +206,42 @@ def preset_table() -> str:
     return _table(label)
 
 
+COLUMNS = {
+    "stability": "instability / top",
+    "reach": "spread / landmarks",
+    "r2": "R² - top",
+    "keypoints": "keypoints / top",
+    "parts": "FVU, parts",
+    "rise": "error rise, pt",
+}
+
+
 def _table(label: Callable[[str, str, str], str | None]) -> str:
     kept = json.loads(KEPT.read_text(encoding="utf-8"))["rows"]
-    names = ("stability", "reach", "r2", "keypoints", "parts", "rise")
-    heads = ("instability / top", "spread / landmarks", "R² - top", "keypoints / top", "FVU, parts", "error rise, pt")
-    lines = ["| recipe | " + " | ".join(heads) + " |", "|---|" + "--:|" * len(heads)]
+    lines = ["| recipe | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "--:|" * len(COLUMNS)]
     for key, rows in sorted(kept.items()):
         stage, task, recipe = key.split("/", 2)
         text = label(stage, task, recipe)
         if text is not None:
             found = [measures(row) for row in rows]
-            cells = (over_seeds([run[name] for run in found], MEASURES[name][1]) for name in names)
+            cells = (over_seeds([run[name] for run in found], MEASURES[name][1]) for name in COLUMNS)
             lines.append(f"| {text} ({len(rows)}) | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def heads_table() -> str:
+    """Which epoch of a new classifier is kept: its own error, and the explainer's row."""
+    rows = json.loads((KEPT.parent / "heads.json").read_text(encoding="utf-8"))["rows"]
+    lines = [
+        f"| classifier's epoch | its error, % | {' | '.join(COLUMNS.values())} |",
+        "|---|--:|" + "--:|" * len(COLUMNS),
+    ]
+    for task, ways in rows.items():
+        for way, row in ways.items():
+            found = measures(row)
+            cells = [interval([row], "error/performer", 2, 100.0)]
+            cells += [over_seeds([found[name]], MEASURES[name][1]) for name in COLUMNS]
+            lines.append(f"| {TITLES[task]}, {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -7,6 +7,9 @@ import numpy as np
 from scipy.io import savemat
 from torch import nn
 
+from partscope.performers import train_head
+from partscope.performers.learning import TrainStep
+
 Array = np.ndarray
 SIDE = 9
 
@@ -117,3 +120,13 @@ def save_mcn(path: Path, layers: list[dict[str, Any]], mean: Array | None, names
         facts["normalization"] = {"averageImage": mean, "imageSize": [SIDE, SIDE, 3], "keepAspect": 1}
     savemat(path, {"layers": cell(*layers), **(facts if old else {"meta": facts})}, do_compression=True)
     return path
+
+
+def trained_head(*arguments: Any, **settings: Any) -> tuple[list[TrainStep], nn.Sequential]:
+    """A new head's every step, and the head that they end with."""
+    steps, records = train_head(*arguments, **settings), []
+    while True:
+        try:
+            records.append(next(steps))
+        except StopIteration as end:
+            return records, end.value

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hand_made import trained_head
 from PIL import Image
 from torch import Tensor
 
-from partscope.performers import load_performer, train_head, with_head
+from partscope.performers import load_performer, with_head
 from partscope.settings import PerformerSettings
 
 pytestmark = pytest.mark.real_data
@@ -48,5 +49,5 @@ def test_alexnet_bvlc_with_a_new_head(real_data: Path) -> None:
     assert figures(performer.top_map(features).relu()) == pytest.approx([1321.04, 113.544, 1.72672, 1.1636], rel=0.01)
     assert performer.field[:2] == (17.0, 16.0)
     top = performer.top_output(performer.features(torch.cat([image, image.flip(3)])).tap)
-    head = train_head(top, torch.tensor([0, 1]), outputs=1, hidden=16, epochs=1)
+    _, head = trained_head(top, torch.tensor([0, 1]), outputs=1, hidden=16, epochs=1)
     assert with_head(performer, head).scores(image).shape == (1, 1)

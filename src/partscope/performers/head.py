@@ -3,7 +3,7 @@
 import copy
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple, final
 
 import torch
@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from partscope.errors import PerformerError
 from partscope.performers.course import cosine
 from partscope.performers.frozen import frozen_copy
-from partscope.performers.learning import LossKind, NetworkLearner, loss_of, validation_rows, wrong_of
+from partscope.performers.learning import LossKind, NetworkLearner, TrainStep, loss_of, wrong_of
 from partscope.performers.performer import Performer
 
 
 class TrainingRecord(NamedTuple):
-    """One epoch of training."""
+    """One epoch of a small network's training."""
 
     epoch: int
     """Number of the epoch, from 1."""
     loss: float
     """Mean training loss, nats."""
     accuracy: float
-    """Share of right answers: on the validation split for a head, on the training images for a network."""
+    """Share of right answers on the training images, mirrored as they were shown."""
     learning_rate: float
     """Step size at its end."""
 
@@ -34,81 +34,63 @@ def train_head(
     labels: Tensor,
     *,
     outputs: int,
-    groups: Sequence[object] | None = None,
     hidden: int = 1024,
     epochs: int = 20,
     seed: int = 0,
-    validation_share: float = 0.2,
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-2,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
-    progress: Callable[[TrainingRecord], None] | None = None,
-) -> nn.Sequential:
+) -> Generator[TrainStep, None, nn.Sequential]:
     """Train a fresh fully connected head (fc6, ReLU, dropout, fc7, ReLU, dropout, fc8) on frozen features.
 
-    Adam with decoupled weight decay and a cosine course; the epoch with the lowest validation loss is kept.
+    Adam with decoupled weight decay and a cosine course over all images; the last epoch is kept.
     The features are scaled to a mean square of 1 in training; fc6 takes the scale in at the end.
 
     Args:
         features: outputs of the top unit, pooled (N, D, H, W) or flat (N, F).
         labels: (N,) whole numbers; 0 or 1 for one output, else 0 to ``outputs - 1``.
         outputs: number of scores; one score is trained with the logistic loss, several with cross-entropy.
-        groups: what each image is made of, e.g. its file's digest; images of one group stay on one side of the
-            split. None: every image stands alone.
         hidden: width of fc6 and fc7.
         epochs: passes over the features.
-        seed: of the start, the split, the order and dropout.
-        validation_share: share of the images that choose the epoch, 0 to 0.5; 0 keeps the last epoch.
+        seed: of the start, the order and dropout.
         learning_rate: largest step size.
         weight_decay: of AdamW.
         batch_size: images a step.
         device: where to train.
-        progress: called after each epoch.
+
+    Yields:
+        What each step did.
 
     Returns:
-        The head in evaluation mode, on the CPU, for flattened features; see `with_head`.
+        The head in evaluation mode, on the CPU, for flattened features; see `with_head`. Through ``return`` of the
+        generator.
 
     Raises:
         PerformerError: a label is out of range, or there are fewer than two images.
         DivergedError: the loss is not finite.
     """
     _check_labels(labels, outputs, len(features))
-    if groups is not None and len(groups) != len(features):
-        raise PerformerError(
-            "training a classifier",
-            f"groups of {len(groups)} images for {len(features)} images",
-            "give what each image is made of, one entry an image",
-        )
     flat = features.flatten(1)
     scale = 1 / flat.float().square().mean().sqrt().clamp_min(1e-12)
     kind, targets = _targets(labels, outputs)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        kept, held = validation_rows(range(len(flat)) if groups is None else groups, validation_share)
         head = _fresh_head(flat.shape[1], hidden, outputs).to(device)
         learner = NetworkLearner(
             head,
             torch.optim.AdamW(head.parameters(), lr=learning_rate, weight_decay=weight_decay),
             _Rows(flat, scale),
             targets,
-            kept=kept,
-            held=held,
+            kept=torch.arange(len(flat)),
+            held=torch.arange(0),
             loss=kind,
             epochs=epochs,
             batch_size=batch_size,
             course=cosine(learning_rate),
             random_state=torch.get_rng_state(),
         )
-    losses: list[float] = []
-    for record in learner:
-        losses.append(record.loss)
-        if record.step % learner.steps_per_epoch == 0:
-            accuracy = math.nan if record.validation_error is None else 1 - record.validation_error
-            if progress is not None:
-                progress(TrainingRecord(record.epoch, sum(losses) / len(losses), accuracy, record.learning_rate))
-            losses = []
-    head.load_state_dict(learner.best)
+    yield from learner
     with torch.no_grad():
         next(head.parameters()).mul_(scale.to(device))
     return head.cpu().eval()

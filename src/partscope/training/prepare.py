@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from partscope.data import PhotoSet, batches
 from partscope.errors import RunError, SettingsError
 from partscope.files import write_whole
 from partscope.performers import Performer, load_performer, read_trained, train_head, with_head
+from partscope.performers.learning import TrainStep
 from partscope.settings import PerformerSettings
 
 BATCH = 64
@@ -67,17 +68,16 @@ def prepare_performer(
         )
     several = classes + int(bool((category < 0).any()))
     labels = (category >= 0).long() if classes == 1 else torch.where(category < 0, classes, category)
-    head = train_head(
+    steps = train_head(
         features,
         labels,
         outputs=1 if classes == 1 else several,
-        groups=[photos.file_digest(i) for i in range(len(photos))],
         hidden=settings.head_width,
         epochs=settings.head_epochs,
         seed=seed,
         learning_rate=HEAD_LEARNING_RATE,
     )
-    performer = with_head(performer, head)
+    performer = with_head(performer, (yield from _steps_of(steps)))
     state = {k: v.contiguous().clone() for k, v in performer.saved_state().items()}
     write_whole(kept, lambda temporary: save_file(state, temporary))
     return performer
@@ -111,5 +111,15 @@ def _top_outputs(performer: Performer, photos: PhotoSet) -> Generator[Stage, Non
         with torch.no_grad():
             found.append(performer.top_output(performer.features(images).tap).flatten(1))
         yield "features for a new classifier", rows[-1] + 1, len(photos)
-    yield "training the classifier", 0, 1
     return torch.cat(found)
+
+
+def _steps_of(steps: Generator[TrainStep, None, nn.Sequential]) -> Generator[Stage, None, nn.Sequential]:
+    """Tells each step; returns what the steps end with."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            head: nn.Sequential = end.value
+            return head
+        yield "training the classifier", step.step, step.steps
