@@ -537,6 +537,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "presets": explainer.preset_table,
     "heads": explainer.heads_table,
     "search_cat": lambda: explainer.search_table("cat"),
+    "step_sizes": lambda: explainer.search_table("resnet50"),
 }
 
 

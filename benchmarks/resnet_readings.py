@@ -112,7 +112,7 @@ def measure(net: nn.Module, tap: str, train: Tensor, truth: Tensor, test: Tensor
     store, other = store_of(performer, train), store_of(performer, test)
     category = truth.long() - 1
     constants = survey(performer, store, category >= 0)
-    explainer = build_explainer(performer, store, constants.gain, ExplainerSettings(), 0)
+    explainer = build_explainer(performer, store, constants.gain, ExplainerSettings(initial_p=0.5), 0)
     start_magnitudes(explainer, store, category >= 0)
     labels = Labels(("bird",), category, torch.tensor([True]))
     epochs = -(-steps // -(-len(train) // BATCH))

@@ -18,7 +18,7 @@ from partscope.performers import Performer
 from partscope.performers.learning import loss_of
 from partscope.performers.segment import trainable_copy
 from partscope.settings import ExplainerSettings, FitSettings
-from partscope.training import FeatureStore, Labels, OnlineState, build_explainer, score_index, survey
+from partscope.training import FeatureStore, Labels, OnlineState, build_explainer, score_index, step_sizes, survey
 
 REMEASURE_EVERY, WARM_UP = 10, 0.05
 RATES = (3e-4, 2e-4)
@@ -76,7 +76,8 @@ def learn(
     right = score_index(labels, performer.outputs)
     assert right is not None, "labels do not match the performer's scores"
     states = [OnlineState(len(network.scale), labels.owners) for _ in range(2)]
-    rates = (min(settings.learning_rate, rates[0]), min(settings.decoder_learning_rate, rates[1]))
+    own = step_sizes(settings, network.track.conv_interp_1.weight.shape[1])
+    rates = (min(own[0], rates[0]), min(own[1], rates[1]))
     track = [*network.track.conv_interp_1.parameters(), *network.track.conv_interp_2.parameters()]
     weights = [track, list(network.upper.parameters())]
     optimiser = torch.optim.Adam([{"params": w} for w in weights], lr=1.0, fused=True)

@@ -14,7 +14,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
         "cat": FEW,
         "horse": FEW,
         "pets": FEW,
-        "resnet50": {"fit.epochs": 2, "fit.learning_rate": 3e-4, "fit.decoder_learning_rate": 1e-4},
+        "resnet50": {"fit.epochs": 2, "fit.batch_size": 8, "fit.ordinary_dropout": 0.25},
         "squeezenet": {"fit.epochs": 2, "fit.batch_size": 64, "fit.ordinary_dropout": 0.25},
     },
     "paper": {"*": {"fit.preset": "paper", "fit.epochs": 9}},

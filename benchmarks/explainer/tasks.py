@@ -8,7 +8,6 @@ from partscope import (
     CacheSettings,
     DataSettings,
     DiagnoseSettings,
-    ExplainerSettings,
     FitSettings,
     Job,
     PerformerSettings,
@@ -107,7 +106,6 @@ TASKS: dict[str, Task] = {
                 weights="weights/squeezenet1_0.safetensors",
                 class_names="weights/imagenet_classes.txt",
             ),
-            explainer=ExplainerSettings(initial_p=0.1),
             fit=FitSettings(labels="none"),
             diagnose=DiagnoseSettings(landmarks=("head", "neck", "torso")),
         )

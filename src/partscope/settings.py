@@ -109,8 +109,9 @@ class ExplainerSettings:
     """Norm-layer in training: the batch's magnitude with gradient, or the running one without."""
     masks: bool = True
     """Keep one peak per map in the interpretable track."""
-    initial_p: float = 0.5
-    """Mixing weight p at the start (0 to 1, both excluded)."""
+    initial_p: float | None = None
+    """Mixing weight p at the start (0 to 1, both excluded); none takes 0.5, or 0.1 before a decoder of conv layers,
+    which sees each single peak in full height."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +124,10 @@ class FitSettings:
     """Passes over the training images."""
     batch_size: int = 32
     """Images a step."""
-    learning_rate: float = 5e-4
-    """Adam's step size for the encoder."""
-    decoder_learning_rate: float = 2e-4
-    """Adam's step size for the decoder's layers."""
+    learning_rate: float | None = None
+    """Adam's step size for the encoder; none takes 5e-4 x 384 / channels of the tap (AlexNet has 384), at most 3e-3."""
+    decoder_learning_rate: float | None = None
+    """Adam's step size for the decoder's layers; none takes two fifths of what the encoder would have."""
     p_learning_rate: float = 1e-1
     """Adam's step size for w_p."""
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -224,7 +225,7 @@ PAPER_FIT: dict[str, Any] = {
 }
 """The paper's constants where it gives them (eta and lambda_(l) divided by 5e4), else the nearest literal choice."""
 
-PAPER_EXPLAINER: dict[str, Any] = {"start": "he", "magnitude": "running"}
+PAPER_EXPLAINER: dict[str, Any] = {"start": "he", "magnitude": "running", "initial_p": 0.5}
 
 
 def demo_job() -> Job:
@@ -296,7 +297,7 @@ RANGES: tuple[tuple[str, str, float, float], ...] = (
 def _check(job: Job) -> None:
     for group, key, least, most in RANGES:
         value = getattr(getattr(job, group), key)
-        if not least <= value <= most:
+        if value is not None and not least <= value <= most:
             raise SettingsError(
                 "checking the settings",
                 f"{group}.{key} = {value}",

@@ -172,6 +172,14 @@ def test_settings_reach_the_start_of_p() -> None:
     assert float(explainer(replace(ExplainerSettings(), initial_p=0.25)).p.detach()) == pytest.approx(0.25)
 
 
+def test_p_starts_low_before_a_decoder_of_conv_layers() -> None:
+    block = nn.Sequential(nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU()))
+    conv = Explainer(6, 8, nn.Identity(), [block], torch.ones(8), (6, 6), ExplainerSettings())
+    given = Explainer(6, 8, nn.Identity(), [block], torch.ones(8), (6, 6), ExplainerSettings(initial_p=0.7))
+    starts = [float(net.p.detach()) for net in (explainer(), conv, given)]
+    assert starts == pytest.approx([0.5, 0.1, 0.7])
+
+
 def test_a_dropped_image_is_rebuilt_without_its_own_ordinary_features() -> None:
     net = explainer().train()
     x, counted = images(4), torch.ones(4, dtype=torch.bool)

@@ -12,7 +12,7 @@ from torch import Tensor
 from partscope import DivergedError
 from partscope.maths import map_gradient_norm, reconstruction_loss
 from partscope.settings import FitSettings, Job, resolve
-from partscope.training import Learner, measure_means, start_magnitudes
+from partscope.training import Learner, measure_means, start_magnitudes, step_sizes
 from training.small_job import same, toy_learner, toy_performer
 
 
@@ -281,6 +281,15 @@ def test_step_sizes_warm_up_then_follow_a_cosine() -> None:
     learner.step = 50
     learner._set_rates()
     assert [group["lr"] for group in learner.optimiser.param_groups] == pytest.approx([1e-2, 1e-3, 1e-1])
+
+
+def test_step_sizes_that_are_not_given_fall_with_the_channels_of_the_tap() -> None:
+    wide = step_sizes(FitSettings(), 2048)
+    assert wide == pytest.approx((5e-4 * 384 / 2048, 2e-4 * 384 / 2048))
+    assert step_sizes(FitSettings(), 32) == pytest.approx((3e-3, 1.2e-3))  # the largest ones
+    assert step_sizes(FitSettings(learning_rate=0.0, decoder_learning_rate=0.1), 2048) == (0.0, 0.1)
+    learner = toy_learner(learning_rate=None, decoder_learning_rate=None)
+    assert learner._rates[:2] == step_sizes(FitSettings(), learner.explainer.interpretable.conv_interp_1.in_channels)
 
 
 def test_each_step_size_moves_its_own_parameters() -> None:

@@ -59,7 +59,8 @@ class Explainer(nn.Module):
         self.interpretable = InterpretableTrack(channels_in, channels, pool, settings.magnitude, settings.masks)
         self.ordinary = OrdinaryTrack(channels_in, channels, pool, settings.magnitude)
         self.decoder = Decoder(segments, gain if settings.decoder_scale else torch.ones_like(gain))
-        self.w_p = nn.Parameter(torch.tensor(math.log(settings.initial_p / (1 - settings.initial_p))))
+        p = settings.initial_p or _start_of_p(self.decoder)
+        self.w_p = nn.Parameter(torch.tensor(math.log(p / (1 - p))))
         self.register_buffer("mean_interpretable", torch.zeros(channels, *pooled_size))
         self.register_buffer("mean_ordinary", torch.zeros(channels, *pooled_size))
 
@@ -125,3 +126,8 @@ class Explainer(nn.Module):
         if dropped is not None:
             passed = torch.where(dropped[:, None, None, None], passed.mean(0, keepdim=True), passed)
         return Explained(self.decode(interpretable.output, passed), interpretable, ordinary)
+
+
+def _start_of_p(decoder: nn.Module) -> float:
+    """Fully connected layers average single peaks away, conv layers see them in full height."""
+    return 0.1 if any(isinstance(module, nn.Conv2d) for module in decoder.modules()) else 0.5

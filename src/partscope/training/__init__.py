@@ -3,7 +3,7 @@
 from partscope.training.answers import Answers, answers_of, chance_errors, errors_of
 from partscope.training.classifier import beginning, make_learner, split_images, training_mean
 from partscope.training.features import FeatureSource, FeatureStore, compute_features, identity_of
-from partscope.training.fit import Labels, Learner, StepRecord, measure_means, start_magnitudes
+from partscope.training.fit import Labels, Learner, StepRecord, measure_means, start_magnitudes, step_sizes
 from partscope.training.fresh import fresh_learner
 from partscope.training.labels import (
     check_score_names,
@@ -51,6 +51,7 @@ __all__ = [
     "score_index",
     "split_images",
     "start_magnitudes",
+    "step_sizes",
     "survey",
     "tail_of",
     "training_mean",

@@ -58,6 +58,29 @@ class StepRecord(NamedTuple):
     images_per_second: float
 
 
+WIDTH, WIDTH_RATES, LARGEST_RATE = 384, (5e-4, 2e-4), 3e-3
+"""Channels of AlexNet's tap, step sizes of its encoder and decoder, and the largest one of any encoder."""
+
+
+def step_sizes(settings: FitSettings, channels: int) -> tuple[float, float]:
+    """Adam's step sizes for the encoder and the decoder, where they are not given.
+
+    Adam moves every weight by about its step size, so that an output moves by the step size times the number of
+    weights behind it (Yang et al. 2021, "Tensor Programs V"): wide layers take small steps.
+
+    Args:
+        settings: which may give either.
+        channels: of the tap.
+
+    >>> [f"{rate:.2g}" for rate in step_sizes(FitSettings(), 384) + step_sizes(FitSettings(), 2048)]
+    ['0.0005', '0.0002', '9.4e-05', '3.7e-05']
+    """
+    scale = min(WIDTH / channels, LARGEST_RATE / WIDTH_RATES[0])
+    given = (settings.learning_rate, settings.decoder_learning_rate)
+    encoder, decoder = (rate * scale if own is None else own for own, rate in zip(given, WIDTH_RATES, strict=True))
+    return encoder, decoder
+
+
 @final
 class Learner:
     """An explainer in training: everything that changes from step to step, saved and restored whole.
@@ -104,7 +127,8 @@ class Learner:
         self.second = OnlineState(channels, labels.owners).to(self.device)
         decoder = list(explainer.decoder.parameters())
         encoder = [*explainer.interpretable.parameters(), *explainer.ordinary.parameters()]
-        self._rates = (settings.learning_rate, settings.decoder_learning_rate, settings.p_learning_rate)
+        channels_in = explainer.interpretable.conv_interp_1.weight.shape[1]
+        self._rates = (*step_sizes(settings, channels_in), settings.p_learning_rate)
         self.optimiser = torch.optim.Adam(
             [{"params": encoder}, {"params": decoder}, {"params": [explainer.w_p]}], lr=1.0, fused=True
         )
