@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from figures import KEPT, keep, kept
+from kept import has_kept, keep, kept
 from rich.console import Console
 
 from partscope import DataSettings, FitSettings, Job, fit, resolve
@@ -87,7 +87,7 @@ def main() -> None:
                 shutil.rmtree(out)
                 print(f"| {name} | {seed} | " + " | ".join(f"{v:.4g}" for v in list(runs[-1].values())[:6]) + " |")
             if options.keep:
-                before = kept("ablations")["rows"] if (KEPT / "ablations.json").exists() else {}
+                before = kept("ablations")["rows"] if has_kept("ablations") else {}
                 rows = {**before, name: runs}
                 keep("ablations", "python benchmarks/ablations.py --keep", {"rows": rows})
 

@@ -9,7 +9,7 @@ Last result: docs/decisions/0020-pascal-part-and-the-authors-tables.md; `--keep`
 import argparse
 from pathlib import Path
 
-from figures import keep
+from kept import keep
 
 from partscope.data.choices import authors_training
 from partscope.data.part_rows import merged_rows, scaled_by_edges

@@ -23,7 +23,7 @@ import torch
 from detectors import interpretable, sparse
 from detectors.measures import explained, from_rebuilt_tap, measured, null_rows, own_error, performer_scores, see
 from detectors.simple import MOST, SAMPLES, Detectors, channels, clusters, factors, projections, sampled
-from figures import KEPT, keep, kept
+from kept import has_kept, keep, kept
 from rich.console import Console
 
 from partscope.folder import load_explainer, read_job
@@ -149,7 +149,7 @@ def main() -> None:
     options = parser.parse_args()
     bench = Bench(options.run, Console(stderr=True))
     rows: dict[str, list[Row]] = {}
-    if options.keep and (KEPT / f"baselines_{options.keep}.json").exists():
+    if options.keep and has_kept(f"baselines_{options.keep}"):
         rows = kept(f"baselines_{options.keep}")["rows"]
     for name in options.only:
         steps = {

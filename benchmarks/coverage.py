@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from figures import keep, kept
+from kept import keep, kept
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from figures import keep
+from kept import keep
 
 from partscope.diagnosis import assign, exciting_images, explainer_layer, fields_cost, look, measure_fields
 from partscope.diagnosis.shown_fields import COARSE, in_turn

@@ -1,6 +1,6 @@
 """Writes every measured figure into the docs, from what the benchmarks kept in `benchmarks/figures/*.json`.
 
-Command:   python benchmarks/figures.py [--check]
+Command:   python benchmarks/figures.py [--check] [--results FILE]
 Expected:  at once.
 
 A page quotes a figure as ``<!--f:KEY-->.012<!--/f-->`` and a table as ``<!--table:KEY-->`` ... ``<!--/table-->``; both
@@ -9,7 +9,6 @@ was measured are named (exit code 1).
 """
 
 import argparse
-import json
 import re
 import statistics
 import sys
@@ -21,25 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from detectors import tables as detectors
 from explainer import tables as explainer
+from kept import kept
 
 ROOT = Path(__file__).parents[1]
-KEPT = Path(__file__).parent / "figures"
 
 FIGURE = re.compile(r"<!--f:([\w.\-/]+)-->(.*?)<!--/f-->", re.S)
 TABLE = re.compile(r"<!--table:([\w.\-/]+)-->\n(.*?)<!--/table-->", re.S)
-
-
-def keep(name: str, command: str, content: dict[str, Any]) -> None:
-    """Keeps what a benchmark measured, with the command that measures it again."""
-    KEPT.mkdir(exist_ok=True)
-    text = json.dumps({"command": command, **content}, indent=1, sort_keys=True) + "\n"
-    (KEPT / f"{name}.json").write_text(text, encoding="utf-8")
-
-
-def kept(name: str) -> dict[str, Any]:
-    """What a benchmark kept."""
-    content: dict[str, Any] = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
-    return content
 
 
 def plain(value: float, digits: int) -> str:
@@ -610,7 +596,13 @@ def main() -> None:
     """Writes the pages, or names those that are out of date."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
-    check = parser.parse_args().check
+    parser.add_argument("--results", type=Path, help="write docs/results.md there, and leave the docs alone")
+    options = parser.parse_args()
+    check = options.check
+    if options.results:
+        page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+        options.results.write_text(written(page), encoding="utf-8")
+        return
     for page in outdated():
         print(("out of date: " if check else "written: ") + page.relative_to(ROOT).as_posix())
         if not check:

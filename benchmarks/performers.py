@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from figures import KEPT, keep, kept
+from kept import has_kept, keep, kept
 from rich.console import Console
 
 from partscope import DataSettings, PerformerSettings, TrainJob, TrainSettings, train_performer
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--keep", action="store_true", help="keep the rows beside those of other names")
     options = parser.parse_args()
-    measured: dict[str, Any] = kept("performers")["rows"] if (KEPT / "performers.json").exists() else {}
+    measured: dict[str, Any] = kept("performers")["rows"] if has_kept("performers") else {}
     for name, start, row in rows(options.only, options.data, Console(stderr=True)):
         measured.setdefault(name, {})[start] = row
         shown = {

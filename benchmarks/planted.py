@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from figures import keep
+from kept import keep
 from planted_truth.baseline import keep_only_advantage
 from planted_truth.explained import EXPLAINED, p_at_etas
 from planted_truth.networks import ARCHITECTURES

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torchvision
-from figures import keep
+from kept import keep
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional

@@ -11,7 +11,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from figures import keep, run_rows
+from figures import run_rows
+from kept import keep
 
 KEYS = (
     *("p", "part_share", "part_share_null", "fidelity", "location_instability", "landmark_r2", "keypoint_regression"),

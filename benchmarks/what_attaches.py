@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 import torchvision
-from figures import keep
+from kept import keep
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -4,6 +4,8 @@ import re
 import statistics
 from typing import Any
 
+from kept import kept
+
 Row = dict[str, Any]
 Columns = dict[str, tuple[str, int, float]]
 
@@ -61,7 +63,7 @@ def cell(rows: list[Row], key: str, digits: int, scale: float) -> str:
 
 def figure(steps: list[str]) -> str:
     """``NAME/METHOD/KEY/DIGITS[/SCALE]``: a mean over seeds; what is no letter or number in a method is a dash."""
-    from figures import kept, plain
+    from figures import plain
 
     name, method, key, digits, *scale = steps
     rows: dict[str, list[Row]] = kept(f"baselines_{name}")["rows"]
@@ -78,8 +80,6 @@ def place(name: str) -> tuple[int, str]:
 
 def table(name: str, columns: Columns) -> str:
     """One row a method and layer, the nulls last; the header says how many images the explainer's number is of."""
-    from figures import kept
-
     rows: dict[str, list[Row]] = kept(f"baselines_{name}")["rows"]
     own = {**rows["performer"][0], **rows["explainer"][0]}
     heads = [f"{label} (n {own[key]['n']})" for key, (label, _, _) in columns.items()]

@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from figures import KEPT, keep, kept
+from kept import has_kept, keep, kept
 from recipes import RECIPES
 from tasks import TASKS, located, split
 
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("bench-runs"))
     parser.add_argument("--keep", action="store_true", help="keep the rows beside those of other tasks and recipes")
     options = parser.parse_args()
-    stored: dict[str, Any] = kept("explainer_bench")["rows"] if (KEPT / "explainer_bench.json").exists() else {}
+    stored: dict[str, Any] = kept("explainer_bench")["rows"] if has_kept("explainer_bench") else {}
     extra = {k: json.loads(v) for k, v in (pair.split("=", 1) for pair in options.set)}
     print(HEAD)
     print("|---|---|" + "--:|" * 13)

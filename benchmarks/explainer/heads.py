@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import HEAD, changed, line, measure
-from figures import keep
+from kept import keep
 from recipes import RECIPES
 from tasks import TASKS, located, split
 

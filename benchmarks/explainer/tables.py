@@ -4,15 +4,18 @@ Command:   python benchmarks/explainer/tables.py      draws docs/images/explaine
 Expected:  at once.
 """
 
-import json
 import re
 import statistics
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from kept import kept
+
 ROOT = Path(__file__).parents[2]
-KEPT = ROOT / "benchmarks" / "figures" / "explainer_bench.json"
 CHART = ROOT / "docs" / "images" / "explainer-frontier.svg"
 
 Row = dict[str, Any]
@@ -74,7 +77,7 @@ MEASURES = {
 
 def rows_of(key: str) -> list[Row]:
     """The runs of one stage, task and recipe, a seed each; none where there are none."""
-    rows: list[Row] = json.loads(KEPT.read_text(encoding="utf-8"))["rows"].get(key, [])
+    rows: list[Row] = kept("explainer_bench")["rows"].get(key, [])
     return rows
 
 
@@ -150,8 +153,8 @@ def bench_table(stage: str, columns: dict[str, tuple[str, int, float]], keys: li
 
 def tested() -> list[str]:
     """Task and recipe of every row of the test stage, defaults first."""
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))["rows"]
-    keys = [key.removeprefix("test/") for key in kept if key.startswith("test/")]
+    every = kept("explainer_bench")["rows"]
+    keys = [key.removeprefix("test/") for key in every if key.startswith("test/")]
     return sorted(keys, key=lambda key: (list(TITLES).index(key.split("/")[0]), key.split("/", 1)[1]))
 
 
@@ -217,9 +220,9 @@ COLUMNS = {
 
 
 def _table(label: Callable[[str, str, str], str | None]) -> str:
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))["rows"]
+    every = kept("explainer_bench")["rows"]
     lines = ["| recipe | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "--:|" * len(COLUMNS)]
-    for key, rows in sorted(kept.items()):
+    for key, rows in sorted(every.items()):
         stage, task, recipe = key.split("/", 2)
         text = label(stage, task, recipe)
         if text is not None:
@@ -231,7 +234,7 @@ def _table(label: Callable[[str, str, str], str | None]) -> str:
 
 def heads_table() -> str:
     """Which epoch of a new classifier is kept: its own error, and the explainer's row."""
-    rows = json.loads((KEPT.parent / "heads.json").read_text(encoding="utf-8"))["rows"]
+    rows = kept("heads")["rows"]
     lines = [
         f"| classifier's epoch | its error, % | {' | '.join(COLUMNS.values())} |",
         "|---|--:|" + "--:|" * len(COLUMNS),
@@ -257,8 +260,8 @@ def slug(recipe: str) -> str:
 def bench_figure(path: str) -> str:
     """``STAGE/TASK/RECIPE/MEASURE``, the recipe as a slug."""
     stage, task, recipe, name = path.split("/")
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))["rows"]
-    (rows,) = (r for k, r in kept.items() if k.startswith(f"{stage}/{task}/") and slug(k.split("/", 2)[2]) == recipe)
+    every = kept("explainer_bench")["rows"]
+    (rows,) = (r for k, r in every.items() if k.startswith(f"{stage}/{task}/") and slug(k.split("/", 2)[2]) == recipe)
     return over_seeds([measures(row)[name] for row in rows], MEASURES[name][1])
 
 
@@ -272,8 +275,8 @@ def draw(target: Path = CHART) -> None:
 
     colours = {"creatures": "#0072B2", "birds": "#D55E00", "cat": "#009E73", "horse": "#CC79A7", "pets": "#E69F00"}
     figure, axes = pyplot.subplots(figsize=(7.5, 5))
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))["rows"]
-    for key, rows in kept.items():
+    every = kept("explainer_bench")["rows"]
+    for key, rows in every.items():
         stage, task, _ = key.split("/", 2)
         if task not in colours:
             continue

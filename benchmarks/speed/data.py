@@ -31,7 +31,7 @@ from partscope.data import PhotoSet, batches, load_photos
 from partscope.settings import DataSettings
 
 sys.path.append(str(Path(__file__).parents[1]))
-from figures import keep
+from kept import keep
 
 IMAGES, LANDMARKS, WIDTH, HEIGHT, SIZE = 10_000, 15, 500, 375, 224
 DECODED, DIFFERENT = 512, 64

@@ -22,7 +22,7 @@ from partscope.settings import ExplainerSettings, FitSettings
 from partscope.training import FeatureStore, Labels, Learner, build_explainer, start_magnitudes, survey
 
 sys.path.append(str(Path(__file__).parents[1]))
-from figures import keep
+from kept import keep
 
 
 def make_store(performer: Performer, rows: int) -> FeatureStore:

@@ -21,7 +21,7 @@ from partscope.data.part_tables import table_parts
 from partscope.data.pascal_index import INDEX_NAME, read_index
 
 sys.path.append(str(Path(__file__).parents[1]))
-from figures import keep
+from kept import keep
 
 PARTS = ("head", "neck", "torso", "tail", "leye", "reye", "lear", "rear", "lfleg", "rfleg", "lbleg", "rbleg")
 

@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "report"))
-from figures import keep
+from kept import keep
 from synthetic_run import make_diagnosis, make_gallery, write_run
 
 from partscope.report import write_report

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
-from figures import keep
+from kept import keep
 
 COMMANDS = {
     "`partscope --help`": ["-m", "partscope", "--help"],
