@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from kept import keep, kept
+from kept import has_kept, keep, kept
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -139,7 +139,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(KINDS), help="kinds of numbers; the others stay as kept")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    rows: dict[str, dict[str, dict[str, float]]] = kept("coverage")["rows"] if options.keep else {}
+    rows: dict[str, dict[str, dict[str, float]]] = (
+        kept("coverage")["rows"] if options.keep and has_kept("coverage") else {}
+    )
     for redraws in options.redraws:
         for label in options.only:
             kind = KINDS[label]

@@ -9,6 +9,7 @@ was measured are named (exit code 1).
 """
 
 import argparse
+import os
 import re
 import statistics
 import sys
@@ -461,10 +462,9 @@ def etas_table() -> str:
     """One row a planted network: the truth, the part share, and p at every eta."""
     found = kept("planted_etas")["rows"]
     share = {(r["mixture"], r["architecture"], r["seed"]): r["part_share"] for r in kept("planted_truth")["rows"]}
-    lines = [
-        "| evidence | network | causal share | part share | " + " | ".join(f"p at eta {e}" for e in found[0]["at"])
-    ]
-    lines = [f"{lines[0]} |", "|---|---|--:|--:|" + "--:|" * len(found[0]["at"])]
+    etas = found[0]["at"]
+    heads = " | ".join(f"p at eta {eta}" for eta in etas)
+    lines = [f"| evidence | network | causal share | part share | {heads} |", "|---|---|--:|--:|" + "--:|" * len(etas)]
     for row in found:
         cells = [plain(row["causal"], 2), plain(share[row["mixture"], row["architecture"], row["seed"]]["value"], 2)]
         cells += [plain(at["p"], 2) for at in row["at"].values()]
@@ -603,6 +603,8 @@ def main() -> None:
         page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
         options.results.write_text(written(page), encoding="utf-8")
         return
+    if not check and "PARTSCOPE_FIGURES" in os.environ:
+        sys.exit("PARTSCOPE_FIGURES is set: the docs quote benchmarks/figures; unset it, or give --results FILE")
     for page in outdated():
         print(("out of date: " if check else "written: ") + page.relative_to(ROOT).as_posix())
         if not check:

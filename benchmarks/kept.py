@@ -10,7 +10,7 @@ KEPT = Path(os.environ.get("PARTSCOPE_FIGURES", Path(__file__).parent / "figures
 
 def keep(name: str, command: str, content: dict[str, Any]) -> None:
     """Keeps what a benchmark measured, with the command that measures it again."""
-    KEPT.mkdir(exist_ok=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"command": command, **content}, indent=1, sort_keys=True) + "\n"
     (KEPT / f"{name}.json").write_text(text, encoding="utf-8")
 

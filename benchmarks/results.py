@@ -23,7 +23,6 @@ COMMANDS = {
     "demo": "partscope demo",
     "alexnet_cub": "examples/real_photos",
     "squeezenet_voc": "examples/real_photos",
-    "alexnet_voc": "examples/real_photos",
 }
 
 

@@ -41,8 +41,8 @@ def measure(
     task: str, changes: dict[str, Any], seed: int, stage: str, root: Path | None, work: Path, resnet: Path | None = None
 ) -> dict[str, Any]:
     """One run's row, from its folder if it is there."""
-    job = changed(located(TASKS[task], root, resnet), changes)
-    job = resolve(changed(job, {"fit.seed": seed, **UNREAD}))
+    job = changed(located(TASKS[task], root, resnet), UNREAD | changes)
+    job = resolve(changed(job, {"fit.seed": seed}))
     images = "".join(f"-{k.split('.')[1]}={v}" for k, v in sorted(changes.items()) if k.startswith("data."))
     base = work / f"{task}-{stage}{images}"
     out = base / f"{digest(job)}-seed{seed}"

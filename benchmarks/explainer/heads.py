@@ -9,6 +9,7 @@ their photograph; *last*: all of them are learned from, to the end of the cosine
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from safetensors.torch import save_file
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import HEAD, changed, line, measure
-from kept import keep
+from kept import has_kept, keep, kept
 from recipes import RECIPES
 from tasks import TASKS, located, split
 
@@ -35,8 +36,8 @@ WAYS = {"least loss": 0.2, "last": 0.0}
 """Share of the photographs that is held back."""
 
 
-def headed(job: Job, share: float) -> Performer:
-    """The job's performer with a classifier of its own, trained on the images that the bench learns from."""
+def headed(job: Job, share: float) -> tuple[Performer, int]:
+    """The job's performer with a classifier of its own, trained on the images that the bench learns from; its epoch."""
     performer = load_performer(job.performer)
     photos, _ = split(job, performer.input_size, "validation")
     with torch.no_grad():
@@ -65,18 +66,19 @@ def headed(job: Job, share: float) -> Performer:
     head.load_state_dict(learner.best)
     with torch.no_grad():
         next(head.parameters()).mul_(scale)
-    return with_head(performer, head.eval())
+    return with_head(performer, head.eval()), learner.best_epoch
 
 
 def main() -> None:
     """Prints a row a task and way."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--tasks", nargs="*", default=["birds", "cat", "horse"], help="of one category")
+    one_category = ["birds", "cat", "horse"]
+    parser.add_argument("--tasks", nargs="*", choices=one_category, default=one_category)
     parser.add_argument("--work", type=Path, default=Path("bench-heads"))
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = kept("heads")["rows"] if options.keep and has_kept("heads") else {}
     print(HEAD)
     print("|---|---|" + "--:|" * 13)
     for task in options.tasks:
@@ -84,12 +86,13 @@ def main() -> None:
         name = f"{task}-validation" + "".join(f"-{k.split('.')[1]}={v}" for k, v in changes.items())
         for way, share in WAYS.items():
             work = options.work / way.replace(" ", "-")
-            file = work / name / "performer.safetensors"
+            file, about = work / name / "performer.safetensors", work / name / "epoch.json"
             if not file.exists():
-                performer = headed(changed(located(TASKS[task], options.root), changes), share)
+                performer, epoch = headed(changed(located(TASKS[task], options.root), changes), share)
                 file.parent.mkdir(parents=True, exist_ok=True)
+                about.write_text(json.dumps(epoch))
                 save_file({k: v.contiguous() for k, v in performer.saved_state().items()}, file)
-            row = measure(task, changes, 0, "validation", options.root, work)
+            row = measure(task, changes, 0, "validation", options.root, work) | {"epoch": json.loads(about.read_text())}
             rows.setdefault(task, {})[way] = row
             print(line(task, way, [row]), flush=True)
     if options.keep:

@@ -236,13 +236,13 @@ def heads_table() -> str:
     """Which epoch of a new classifier is kept: its own error, and the explainer's row."""
     rows = kept("heads")["rows"]
     lines = [
-        f"| classifier's epoch | its error, % | {' | '.join(COLUMNS.values())} |",
-        "|---|--:|" + "--:|" * len(COLUMNS),
+        f"| what is kept | epoch | its error, % | {' | '.join(COLUMNS.values())} |",
+        "|---|--:|--:|" + "--:|" * len(COLUMNS),
     ]
     for task, ways in rows.items():
         for way, row in ways.items():
             found = measures(row)
-            cells = [interval([row], "error/performer", 2, 100.0)]
+            cells = [str(row["epoch"]), interval([row], "error/performer", 2, 100.0)]
             cells += [over_seeds([found[name]], MEASURES[name][1]) for name in COLUMNS]
             lines.append(f"| {TITLES[task]}, {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -29,7 +29,7 @@ def told(network: Planted, store: FeatureStore, labels: torch.Tensor, eta: float
     """Learns an explainer of a planted performer."""
     settings = FitSettings(eta=eta, learning_rate=RATE, decoder_learning_rate=RATE)
     named = given_labels([f"class {k}" for k in range(CLASSES)], labels.tolist())
-    learner, _ = fresh_learner(network.performer, store, named, ExplainerSettings(), settings, "cpu")
+    learner, _ = fresh_learner(network.performer, store, named, ExplainerSettings(initial_p=0.5), settings, "cpu")
     last = [record for record in learner if record.epoch == settings.epochs]
     return Told(last[-1].p, sum(r.fvu[-1] for r in last) / len(last))
 

@@ -174,7 +174,7 @@ def read_run(folder: Path, doing: str) -> dict[str, Any]:
     kinds = {"partscope": str, "torch": str, "categories": list, "category_images": list, "train_images": int}
     sound = all(isinstance(run.get(key), kind) for key, kind in kinds.items())
     sound = sound and isinstance(run.get("classes"), list | None) and isinstance(run.get("seconds"), dict)
-    sound = sound and isinstance(run.get("left_out", {}), dict)  # runs of 0.1 have none
+    sound = sound and all(isinstance(run.get(key, {}), dict) for key in ("left_out", "chosen"))  # not in runs of 0.1
     sound = sound and len(run["categories"]) == len(run["category_images"])
     digests = run.get("digests")
     if not (sound and isinstance(digests, dict) and {"weights", "train", "test"} <= digests.keys()):
@@ -182,15 +182,32 @@ def read_run(folder: Path, doing: str) -> dict[str, Any]:
     return run
 
 
+def settled(job: Job, run: dict[str, Any]) -> dict[str, Any]:
+    """Every setting, section by section; those that follow the network as the fit chose them."""
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(job)))
+    for name, value in run.get("chosen", {}).items():  # runs of 0.1 chose nothing
+        group, key = name.split(".")
+        settings[group][key] = value
+    return settings
+
+
 def check_run(folder: Path, run: dict[str, Any]) -> None:
-    """Writes ``run.json`` into a new folder; in one that has it, checks the digests.
+    """Writes ``run.json`` into a new folder; in one that has it, checks the digests and what the network chose.
 
     Raises:
-        RunError: it is damaged, tells of other weights or images, or is gone where learning has begun.
+        RunError: it is damaged, tells of other weights, images or choices, or is gone where learning has begun.
     """
     file = folder / "run.json"
     if file.exists():
-        check_digests(folder, read_run(folder, "resuming"), run["digests"])
+        then = read_run(folder, "resuming")
+        check_digests(folder, then, run["digests"])
+        for name, value in run["chosen"].items():
+            if then.get("chosen", run["chosen"]).get(name) != value:
+                raise RunError(
+                    f"resuming the run '{folder}'",
+                    f"{name} was {then['chosen'].get(name)!r}, and this version would take {value!r}",
+                    f"give --{name} {then['chosen'].get(name)} in a new folder, or resume with the older version",
+                )
     elif (folder / "training.safetensors").exists():
         raise RunError(
             f"resuming the run '{folder}'",

@@ -40,6 +40,7 @@ from partscope.folder import (
     peak_memory,
     read_job,
     read_run,
+    settled,
 )
 from partscope.live import check_live_view, live_records
 from partscope.performers import Performer
@@ -52,6 +53,7 @@ from partscope.training import (
     Labels,
     StepRecord,
     check_score_names,
+    chosen_by_network,
     compute_features,
     fresh_learner,
     measure_means,
@@ -137,6 +139,7 @@ def fit(
         "seed": job.fit.seed,
         "digests": known,
         "left_out": left_out((*train.left_out, *test.left_out)),
+        "chosen": chosen_by_network(performer, store, job.explainer, job.fit),
         **record,
     }
     check_run(folder, run)
@@ -366,7 +369,7 @@ def _diagnose(
         **field_facts(subject, found.content, fields),
         **kept_frontier(folder),
         **kept_seeds(folder, asdict(job.diagnose)),
-        "settings": json.loads(json.dumps(asdict(job))),
+        "settings": settled(job, run),
         "provenance": {
             "partscope": __version__,
             "torch": torch.__version__,

@@ -125,7 +125,7 @@ class FitSettings:
     batch_size: int = 32
     """Images a step."""
     learning_rate: float | None = None
-    """Adam's step size for the encoder; none takes 5e-4 x 384 / channels of the tap (AlexNet has 384), at most 3e-3."""
+    """Adam's step size for the encoder; none takes 5e-4 x 384 (`alexnet_bvlc`) / channels of the tap, at most 3e-3."""
     decoder_learning_rate: float | None = None
     """Adam's step size for the decoder's layers; none takes two fifths of what the encoder would have."""
     p_learning_rate: float = 1e-1

@@ -203,6 +203,13 @@ def test_tables_are_read_without_their_heads() -> None:
     ]
 
 
+def test_what_is_measured_again_is_compared() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "doctest", "everything.py"], cwd=docs.ROOT / "benchmarks", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
 def test_the_pages_say_what_was_measured() -> None:
     done = subprocess.run(
         [sys.executable, docs.ROOT / "benchmarks" / "figures.py", "--check"], capture_output=True, text=True

@@ -110,7 +110,7 @@ class Toy(NamedTuple):
 @pytest.fixture(scope="module")
 def toy() -> Toy:
     photos = Squares(60)
-    settings = FitSettings(epochs=10, batch_size=12, learning_rate=3e-4, decoder_learning_rate=2e-4)
+    settings = FitSettings(epochs=10, batch_size=12)
     return Toy(store_of(toy_performer(3), photos), labels_of(photos), settings)
 
 

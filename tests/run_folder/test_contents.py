@@ -38,7 +38,10 @@ def test_a_run_holds_its_files_and_no_pickle(whole: Path) -> None:
 def test_the_diagnosis_is_as_the_schema_says(whole: Path) -> None:
     content = json.loads((whole / "diagnosis.json").read_text())
     Draft202012Validator(diagnosis_schema()).validate(content)
-    assert content["settings"] == json.loads(json.dumps(asdict(JOB)))
+    expected = json.loads(json.dumps(asdict(JOB)))
+    assert expected["explainer"].pop("initial_p") is None  # the network chose it
+    assert content["settings"]["explainer"].pop("initial_p") == 0.5
+    assert content["settings"] == expected
 
 
 def test_the_report_gets_measured_receptive_fields(whole: Path) -> None:
@@ -76,6 +79,29 @@ def test_the_provenance_says_what_it_rests_on(whole: Path) -> None:
         "receptive fields",
     }
     assert content["provenance"]["peak_memory_gib"] > 0.05
+
+
+def test_what_the_network_chose_is_kept_told_and_checked(tmp_path: Path) -> None:
+    fit = replace(JOB.fit, epochs=1, learning_rate=None, decoder_learning_rate=None)
+    job, folder = replace(JOB, fit=fit), tmp_path / "run"
+    go(folder, job)
+    run, content = json.loads((folder / "run.json").read_text()), json.loads((folder / "diagnosis.json").read_text())
+    assert run["chosen"] == {
+        "fit.learning_rate": 3e-3, "fit.decoder_learning_rate": 1.2e-3, "explainer.initial_p": 0.5,
+    }  # fmt: skip
+    assert content["settings"]["fit"]["learning_rate"] == 3e-3
+    assert '"mono">fit.learning_rate</th><td class="mono">0.003</td>' in (folder / "report.html").read_text()
+    run["chosen"]["fit.learning_rate"] = 1e-3
+    (folder / "run.json").write_text(json.dumps(run))
+    assert refused(lambda: go(folder, job)) == (
+        f"resuming the run '{folder}'",
+        "fit.learning_rate was 0.001, and this version would take 0.003",
+        "give --fit.learning_rate 0.001 in a new folder, or resume with the older version",
+    )
+    del run["chosen"]
+    (folder / "run.json").write_text(json.dumps(run))
+    go(folder, job)
+    assert json.loads((folder / "diagnosis.json").read_text())["settings"]["fit"]["learning_rate"] == 3e-3
 
 
 def test_the_performer_is_bit_identical_afterwards(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from partscope import DivergedError
 from partscope.maths import map_gradient_norm, reconstruction_loss
 from partscope.settings import FitSettings, Job, resolve
-from partscope.training import Learner, measure_means, start_magnitudes, step_sizes
+from partscope.training import Learner, fit, measure_means, start_magnitudes, step_sizes
 from training.small_job import same, toy_learner, toy_performer
 
 
@@ -147,7 +147,9 @@ def test_the_rules_differ_from_each_other_and_from_none() -> None:
 
 
 def test_the_papers_preset_is_the_papers() -> None:
-    resolved = asdict(resolve(Job(fit=FitSettings(preset="paper"))).fit)
+    job = resolve(Job(fit=FitSettings(preset="paper")))
+    assert (job.explainer.start, job.explainer.magnitude, job.explainer.initial_p) == ("he", "running", 0.5)
+    resolved = asdict(job.fit)
     ours = ("preset", "filter_loss", "labels", "min_category_images", "seed", "device", "save_every", "tensorboard")
     assert {k: v for k, v in resolved.items() if k not in ours} == {
         "objective": "reconstruction",
@@ -283,11 +285,12 @@ def test_step_sizes_warm_up_then_follow_a_cosine() -> None:
     assert [group["lr"] for group in learner.optimiser.param_groups] == pytest.approx([1e-2, 1e-3, 1e-1])
 
 
-def test_step_sizes_that_are_not_given_fall_with_the_channels_of_the_tap() -> None:
+def test_step_sizes_that_are_not_given_fall_with_the_channels_of_the_tap(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = step_sizes(FitSettings(), 2048)
-    assert wide == pytest.approx((5e-4 * 384 / 2048, 2e-4 * 384 / 2048))
-    assert step_sizes(FitSettings(), 32) == pytest.approx((3e-3, 1.2e-3))  # the largest ones
+    assert wide == (9.38e-5, 3.75e-5)  # 5e-4 and 2e-4 times 384 / 2048
+    assert step_sizes(FitSettings(), 32) == (3e-3, 1.2e-3)  # the largest ones
     assert step_sizes(FitSettings(learning_rate=0.0, decoder_learning_rate=0.1), 2048) == (0.0, 0.1)
+    monkeypatch.setattr(fit, "LARGEST_RATE", 1.0)  # the toy's few channels would all reach it
     learner = toy_learner(learning_rate=None, decoder_learning_rate=None)
     assert learner._rates[:2] == step_sizes(FitSettings(), learner.explainer.interpretable.conv_interp_1.in_channels)
 

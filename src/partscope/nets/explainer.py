@@ -59,7 +59,7 @@ class Explainer(nn.Module):
         self.interpretable = InterpretableTrack(channels_in, channels, pool, settings.magnitude, settings.masks)
         self.ordinary = OrdinaryTrack(channels_in, channels, pool, settings.magnitude)
         self.decoder = Decoder(segments, gain if settings.decoder_scale else torch.ones_like(gain))
-        p = settings.initial_p or _start_of_p(self.decoder)
+        p = start_of_p(settings, self.decoder)
         self.w_p = nn.Parameter(torch.tensor(math.log(p / (1 - p))))
         self.register_buffer("mean_interpretable", torch.zeros(channels, *pooled_size))
         self.register_buffer("mean_ordinary", torch.zeros(channels, *pooled_size))
@@ -128,6 +128,12 @@ class Explainer(nn.Module):
         return Explained(self.decode(interpretable.output, passed), interpretable, ordinary)
 
 
-def _start_of_p(decoder: nn.Module) -> float:
-    """Fully connected layers average single peaks away, conv layers see them in full height."""
+def start_of_p(settings: ExplainerSettings, decoder: nn.Module) -> float:
+    """The mixing weight to start with, where it is not given: conv layers see single peaks in full height.
+
+    >>> start_of_p(ExplainerSettings(), nn.Linear(2, 2)), start_of_p(ExplainerSettings(), nn.Conv2d(2, 2, 1))
+    (0.5, 0.1)
+    """
+    if settings.initial_p is not None:
+        return settings.initial_p
     return 0.1 if any(isinstance(module, nn.Conv2d) for module in decoder.modules()) else 0.5

@@ -4,7 +4,7 @@ from partscope.training.answers import Answers, answers_of, chance_errors, error
 from partscope.training.classifier import beginning, make_learner, split_images, training_mean
 from partscope.training.features import FeatureSource, FeatureStore, compute_features, identity_of
 from partscope.training.fit import Labels, Learner, StepRecord, measure_means, start_magnitudes, step_sizes
-from partscope.training.fresh import fresh_learner
+from partscope.training.fresh import chosen_by_network, fresh_learner
 from partscope.training.labels import (
     check_score_names,
     given_labels,
@@ -35,6 +35,7 @@ __all__ = [
     "build_explainer",
     "chance_errors",
     "check_score_names",
+    "chosen_by_network",
     "compute_features",
     "empty_explainer",
     "errors_of",

@@ -59,7 +59,7 @@ class StepRecord(NamedTuple):
 
 
 WIDTH, WIDTH_RATES, LARGEST_RATE = 384, (5e-4, 2e-4), 3e-3
-"""Channels of AlexNet's tap, step sizes of its encoder and decoder, and the largest one of any encoder."""
+"""Channels of the tap of `alexnet_bvlc`, step sizes of its encoder and decoder, and the largest for an encoder."""
 
 
 def step_sizes(settings: FitSettings, channels: int) -> tuple[float, float]:
@@ -77,7 +77,8 @@ def step_sizes(settings: FitSettings, channels: int) -> tuple[float, float]:
     """
     scale = min(WIDTH / channels, LARGEST_RATE / WIDTH_RATES[0])
     given = (settings.learning_rate, settings.decoder_learning_rate)
-    encoder, decoder = (rate * scale if own is None else own for own, rate in zip(given, WIDTH_RATES, strict=True))
+    chosen = (float(f"{rate * scale:.3g}") for rate in WIDTH_RATES)  # three digits, as one would give them
+    encoder, decoder = (rate if own is None else own for own, rate in zip(given, chosen, strict=True))
     return encoder, decoder
 
 
@@ -212,7 +213,8 @@ class Learner:
             raise DivergedError(
                 f"taking step {self.step + 1} of {self.steps} (epoch {epoch})",
                 f"a loss of {value} with a gradient norm of {float(norm)}",
-                "lower --fit.learning_rate and fit into another folder; this one keeps its last good state",
+                f"lower --fit.learning_rate (it was {self._rates[0]:.2g}) and fit into another folder; "
+                "this one keeps its last good state",
             )
         self.optimiser.step()
         self.step += 1

@@ -1,13 +1,24 @@
 """A learner at its first step, from a performer, its features and the settings."""
 
 import torch
+from torch import nn
 
+from partscope.nets.explainer import start_of_p
 from partscope.performers import Performer
 from partscope.settings import ExplainerSettings, FitSettings
 from partscope.training.features import FeatureStore
-from partscope.training.fit import Labels, Learner, start_magnitudes
+from partscope.training.fit import Labels, Learner, start_magnitudes, step_sizes
 from partscope.training.labels import tail_of
 from partscope.training.survey import Survey, build_explainer, survey
+
+
+def chosen_by_network(
+    performer: Performer, store: FeatureStore, explainer: ExplainerSettings, settings: FitSettings
+) -> dict[str, float]:
+    """Settings that follow the network where they are not given, by name, as they are used."""
+    encoder, decoder = step_sizes(settings, store.rows([0]).tap.shape[1])
+    start = start_of_p(explainer, nn.ModuleList(performer.decoder_modules()))
+    return {"fit.learning_rate": encoder, "fit.decoder_learning_rate": decoder, "explainer.initial_p": start}
 
 
 def fresh_learner(
