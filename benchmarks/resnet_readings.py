@@ -40,7 +40,7 @@ from partscope.training import (
 READINGS = {"R2": "layer4.0", "R3": "layer3"}
 TRAIN, TEST, BATCH = 160, 64, 16
 RATE = 1e-4
-"""Step size of everything: at the default 1e-3 R2's loss leaps by orders of magnitude on layers of 2048 channels."""
+"""Step size of everything: at 1e-3 R2's loss leaps by orders of magnitude on layers of 2048 channels."""
 MEAN, STD = (123.68 / 255, 116.779 / 255, 103.939 / 255), (0.229, 0.224, 0.225)
 
 
