@@ -140,6 +140,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", default=list(TASKS))
     parser.add_argument("--recipes", nargs="*", default=["default"])
     parser.add_argument("--set", nargs="*", default=[], help="group.name=JSON, on top of the recipe")
+    parser.add_argument("--label", help="name of the row instead of the recipe's and what is set")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--stage", choices=["validation", "test"], default="validation")
     parser.add_argument("--resnet", type=Path, help="folder of the trained ResNet-50 (train-performer, layer4 and fc)")
@@ -157,7 +158,7 @@ def main() -> None:
                 measure(task, changes, seed, options.stage, options.root, options.work, options.resnet)
                 for seed in range(options.seeds)
             ]
-            label = name + "".join(f" {pair}" for pair in options.set)
+            label = options.label or name + "".join(f" {pair}" for pair in options.set)
             print(line(task, label, rows), flush=True)
             stored[f"{options.stage}/{task}/{label}"] = rows
             if options.keep:
