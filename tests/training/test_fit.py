@@ -11,9 +11,17 @@ from torch import Tensor
 
 from partscope import DivergedError
 from partscope.maths import map_gradient_norm, reconstruction_loss
-from partscope.settings import FitSettings, Job, resolve
-from partscope.training import Learner, fit, measure_means, start_magnitudes, step_sizes
-from training.small_job import same, toy_learner, toy_performer
+from partscope.settings import ExplainerSettings, FitSettings, Job, resolve
+from partscope.training import (
+    Learner,
+    chosen_by_network,
+    fit,
+    fresh_learner,
+    measure_means,
+    start_magnitudes,
+    step_sizes,
+)
+from training.small_job import Squares, labels_of, same, store_of, toy_learner, toy_performer
 
 
 def fresh_push(learner: Learner) -> tuple[Any, Tensor, Tensor]:
@@ -293,6 +301,15 @@ def test_step_sizes_that_are_not_given_fall_with_the_channels_of_the_tap(monkeyp
     monkeypatch.setattr(fit, "LARGEST_RATE", 1.0)  # the toy's few channels would all reach it
     learner = toy_learner(learning_rate=None, decoder_learning_rate=None)
     assert learner._rates[:2] == step_sizes(FitSettings(), learner.explainer.interpretable.conv_interp_1.in_channels)
+
+
+def test_the_network_chooses_by_its_decoder_and_its_tap() -> None:
+    convs = toy_performer(tap="pool1", targets=("conv2", "fc3"))
+    store = store_of(convs, Squares(8))
+    chosen = chosen_by_network(convs, store, ExplainerSettings(), FitSettings(decoder_learning_rate=1e-5))
+    assert chosen == {"fit.learning_rate": 3e-3, "fit.decoder_learning_rate": 1e-5, "explainer.initial_p": 0.1}
+    learner, _ = fresh_learner(convs, store, labels_of(Squares(8)), ExplainerSettings(), FitSettings(), "cpu")
+    assert float(learner.explainer.p.detach()) == pytest.approx(0.1)
 
 
 def test_each_step_size_moves_its_own_parameters() -> None:
