@@ -395,6 +395,21 @@ def normalised_by_the_square_root(x, alpha):
     return x / alpha[:, None, None].sqrt()
 
 
+@mutant(maths.limit_magnitude, checks_explainer.no_map_counts_for_more_than_so_many_means)
+def limit_that_scales_every_map(x, most):
+    return x * most / x.clamp(min=0).sum((2, 3), keepdim=True)
+
+
+@mutant(maths.limit_magnitude, checks_explainer.no_map_counts_for_more_than_so_many_means)
+def limit_of_each_unit(x, most):
+    return x.clamp(max=most)
+
+
+@mutant(maths.limit_magnitude, checks_explainer.no_map_counts_for_more_than_so_many_means)
+def limit_of_the_signed_sum(x, most):
+    return x * (most / x.sum((2, 3), keepdim=True).clamp(min=most))
+
+
 @mutant(maths.mixing_weight, checks_explainer.mixing_weight_is_a_sigmoid)
 def share_as_a_clamp(w_p):
     return w_p.clamp(0, 1)

@@ -47,6 +47,17 @@ def normalised_channels_sum_to_one(normalise):
     close(normalise(x, x.sum((2, 3)).mean(0)).sum((2, 3)).mean(0), torch.ones(3), EXACT)
 
 
+def no_map_counts_for_more_than_so_many_means(limit_magnitude):
+    x = random_maps(35).abs() + 0.1
+    total = x.sum((2, 3))
+    most = float(total.median())
+    close(limit_magnitude(x, most).sum((2, 3)), total.clamp(max=most), EXACT)
+    negative = tensor([-5.0, 1.0]).reshape(1, 1, 1, 2)
+    close(limit_magnitude(negative, 2.0), negative, EXACT)
+    close(limit_magnitude(negative, 0.5), negative / 2, EXACT)
+    close(limit_magnitude(torch.zeros(1, 1, 2, 2), 0.5), torch.zeros(1, 1, 2, 2), EXACT)
+
+
 def mixing_weight_is_a_sigmoid(mixing_weight):
     for w in (-3.0, 0.0, 1.5):
         close(mixing_weight(tensor(w)), 1 / (1 + math.exp(-w)), EXACT)

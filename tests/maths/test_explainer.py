@@ -18,6 +18,7 @@ CHECKS = [
     (checks.magnitude_passes_its_gradient, maths.magnitude),
     (checks.clamped_magnitudes_are_safe, maths.clamp_magnitude),
     (checks.normalised_channels_sum_to_one, maths.normalise),
+    (checks.no_map_counts_for_more_than_so_many_means, maths.limit_magnitude),
     (checks.mixing_weight_is_a_sigmoid, maths.mixing_weight),
     (checks.p_is_the_share_of_the_interpretable_track, maths.mix),
     (checks.mixture_weighs_the_interpretable_track_by_p, maths.mix),

@@ -106,6 +106,15 @@ def test_norm_lets_the_gradient_through_alpha_only_in_batch_mode() -> None:
         assert bool((scale.grad.abs() < 1e-5).all()) is invariant
 
 
+def test_norm_blows_no_rare_filter_up_after_training_by_batches() -> None:
+    x = torch.tensor([0.5, 40.0]).reshape(1, 2, 1, 1)
+    none = torch.zeros(1, dtype=torch.bool)
+    for mode, expected in (("batch", [0.5, 32.0]), ("running", [0.5, 40.0])):
+        norm = MagnitudeNorm(2, mode)  # type: ignore[arg-type]
+        assert norm.eval()(x).flatten().tolist() == expected
+        assert norm.train()(x, none).flatten().tolist() == expected
+
+
 def test_norm_without_counted_images_does_not_move() -> None:
     norm = MagnitudeNorm(3, "batch").train()
     norm(torch.rand(2, 3, 2, 2), torch.zeros(2, dtype=torch.bool))

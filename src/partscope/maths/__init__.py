@@ -33,7 +33,7 @@ from partscope.maths.instability import (
     location_instability,
 )
 from partscope.maths.location import PartLocation, part_location, unit_to_row_column
-from partscope.maths.magnitude import clamp_magnitude, magnitude, normalise
+from partscope.maths.magnitude import clamp_magnitude, limit_magnitude, magnitude, normalise
 from partscope.maths.mask import masked, part_mask
 from partscope.maths.mixing import blend, mix, mixing_loss, mixing_weight
 from partscope.maths.nulls import null_best_fixed, null_center, null_random
@@ -73,6 +73,7 @@ __all__ = [
     "landmark_movement",
     "landmark_spread",
     "layer_instability",
+    "limit_magnitude",
     "location_deviation",
     "location_instability",
     "magnitude",

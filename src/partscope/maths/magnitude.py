@@ -67,3 +67,24 @@ def normalise(x: Float[Tensor, "N D H W"], alpha: Float[Tensor, "D"]) -> Float[T
     Source: paper, section 3.1 (norm-layer).
     """
     return x / alpha[:, None, None]
+
+
+def limit_magnitude(x: Float[Tensor, "N D H W"], most: float) -> Float[Tensor, "N D H W"]:
+    """Normalised maps of which none counts for more than ``most`` mean maps.
+
+    ``x_ijk min(1, most / sum_ij max(x_ijk, 0))``. Where alpha is a mean over a batch of n images, no map's sum can
+    exceed n; where it is a running mean, a channel that is nearly always silent would be blown up by hundreds on the
+    image that it fires on.
+
+    Args:
+        x: normalised maps.
+        most: largest sum of positive activations of a map, in means; above 0.
+
+    Returns:
+        Maps whose positive activations sum to ``most`` at most; those below it as they were.
+
+    >>> limit_magnitude(torch.tensor([1.0, 3.0, 8.0, 8.0]).reshape(2, 1, 1, 2), most=4.0).flatten().tolist()
+    [1.0, 3.0, 2.0, 2.0]
+    """
+    total = x.detach().clamp(min=0).sum((2, 3), keepdim=True)
+    return x * (most / total.clamp(min=most))

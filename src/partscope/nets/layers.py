@@ -6,7 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from partscope.maths import clamp_magnitude, magnitude, normalise
+from partscope.maths import clamp_magnitude, limit_magnitude, magnitude, normalise
+
+LARGEST = 32.0
+"""Mean maps that one map counts for at most where alpha is a running mean, as in a batch of the default's size."""
 
 
 @final
@@ -15,7 +18,8 @@ class MagnitudeNorm(nn.Module):
 
     In training ``batch`` takes alpha from the batch and lets the gradient through it, as batch
     normalisation does; ``running`` takes the running mean without gradient. Evaluation always takes the
-    running mean, so a map's value then depends on its own image alone.
+    running mean, so a map's value then depends on its own image alone; after training with ``batch`` no map counts for
+    more than :data:`LARGEST` mean ones, as none could in training.
 
     Args:
         channels: number of channels D.
@@ -36,7 +40,8 @@ class MagnitudeNorm(nn.Module):
     ) -> Float[Tensor, "n d h w"]:
         """Normalises ``x``; in training also moves the running alpha by the ``counted`` images' own."""
         if not self.training or counted is None or not bool(counted.any()):
-            return normalise(x, clamp_magnitude(self.alpha))
+            found = normalise(x, clamp_magnitude(self.alpha))
+            return limit_magnitude(found, LARGEST) if self.mode == "batch" else found
         batch = magnitude(x, counted)
         with torch.no_grad():
             self.alpha.lerp_(batch.detach(), self.momentum)
