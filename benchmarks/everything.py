@@ -129,7 +129,7 @@ def held_against(name: str, work: Path) -> dict[str, int]:
     """How many numbers there are, and how many lie in the interval that is kept; prints the others."""
     spare = COVERAGE_ERROR if name == "coverage" else math.nan
     found = list(compared(read(work / "figures", name), read(KEPT, name), spare=spare))
-    outside = [(where, value, low, high) for where, value, low, high in found if not low <= value <= high]
+    outside = [number for number in found if not number[2] <= number[1] <= number[3]]
     for where, value, low, high in outside:
         print(f"  {name}{where}: {value:.4g}, kept {low:.4g} to {high:.4g}")
     return {"numbers": len(found), "inside": len(found) - len(outside)}

@@ -201,12 +201,13 @@ def check_run(folder: Path, run: dict[str, Any]) -> None:
     if file.exists():
         then = read_run(folder, "resuming")
         check_digests(folder, then, run["digests"])
+        before = then.get("chosen", run["chosen"])  # runs of 0.1 chose nothing
         for name, value in run["chosen"].items():
-            if then.get("chosen", run["chosen"]).get(name) != value:
+            if before.get(name) != value:
                 raise RunError(
                     f"resuming the run '{folder}'",
-                    f"{name} was {then['chosen'].get(name)!r}, and this version would take {value!r}",
-                    f"give --{name} {then['chosen'].get(name)} in a new folder, or resume with the older version",
+                    f"{name} was {before.get(name)!r}, and this version would take {value!r}",
+                    f"give --{name} {before.get(name)} in a new folder, or resume with the older version",
                 )
     elif (folder / "training.safetensors").exists():
         raise RunError(

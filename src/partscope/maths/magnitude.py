@@ -73,8 +73,8 @@ def limit_magnitude(x: Float[Tensor, "N D H W"], most: float) -> Float[Tensor, "
     """Normalised maps of which none counts for more than ``most`` mean maps.
 
     ``x_ijk min(1, most / sum_ij max(x_ijk, 0))``. Where alpha is a mean over a batch of n images, no map's sum can
-    exceed n; where it is a running mean, a channel that is nearly always silent would be blown up by hundreds on the
-    image that it fires on.
+    exceed n; where it is a running mean, a channel that is nearly always silent would be blown up on the image that
+    it fires on.
 
     Args:
         x: normalised maps.

@@ -17,7 +17,10 @@ def chosen_by_network(
 ) -> dict[str, float]:
     """Settings that follow the network where they are not given, by name, as they are used."""
     encoder, decoder = step_sizes(settings, store.rows([0]).tap.shape[1])
-    start = start_of_p(explainer, nn.ModuleList(performer.decoder_modules()))
+    steps = performer.spine.steps[
+        performer.plan.top_end : performer.plan.targets[-1] + 1
+    ]  # of which decoders are copies
+    start = start_of_p(explainer, nn.ModuleList([step.module for step in steps]))
     return {"fit.learning_rate": encoder, "fit.decoder_learning_rate": decoder, "explainer.initial_p": start}
 
 
